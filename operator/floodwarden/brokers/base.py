@@ -1,0 +1,36 @@
+"""The small interface every broker adapter implements; abilities beyond it will be separate, optional protocols.
+
+``sweep`` talks to brokers through this module only. Adapters live beside it, one package each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from floodwarden.core.observation import Query, Snapshot, UnknownReason
+
+
+class BrokerError(Exception):
+    """Nothing at all could be read from a broker. ``reason`` becomes a condition's reason, the text its message."""
+
+    def __init__(self, reason: UnknownReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Broker(Protocol):
+    """A connection to one cluster of brokers, used by one sweep at a time."""
+
+    async def observe(self, queries: Collection[Query]) -> Snapshot:
+        """Read all that the queries ask for, in requests that grow with broker nodes and not with queries.
+
+        What fails for one group or partition is an ``Unknown`` in the snapshot; BrokerError is raised only where
+        nothing could be read (no node reachable, credentials refused). Ends within the adapter's own time limit, and may
+        be cancelled at any await without harm. With no queries it still checks that the brokers can be reached.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. Safe to call twice."""
+        ...
