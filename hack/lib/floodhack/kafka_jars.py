@@ -1,0 +1,82 @@
+"""Kafka's jars, from Maven Central by Maven, kept in the cache by version, and the Java command lines that run them.
+
+`hack/kafka/pom.xml` names what is fetched; `kafka.py` starts brokers and tools with the command lines made here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from floodhack.errors import HackError
+from floodhack.instance import CHECKOUT, cache_dir
+from floodhack.locking import lock
+from floodhack.presence import ensure_java
+from floodhack.progress import run_logged, say
+
+DEFAULT_VERSION = "4.3.1"
+SOURCES = CHECKOUT / "hack" / "kafka"
+
+# Serial collector and first compiler only: three brokers on two cores start sooner and idle cheaper.
+SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true")
+
+# Names as in Kafka's own bin/ folder, without `.sh`.
+TOOLS = {
+    "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+    "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
+    "kafka-features": "org.apache.kafka.tools.FeatureCommand",
+    "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
+    "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+    "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
+    "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+    "kafka-share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
+}
+# These work on files, or take their servers in a way of their own.
+WITHOUT_BOOTSTRAP = {"kafka-dump-log", "kafka-producer-perf-test"}
+
+
+def jars(version: str) -> Path:
+    """The folder with the jars of one Kafka version, fetched at the first use; HackError when Maven cannot get them."""
+    home = cache_dir() / f"kafka-{version}"
+    done = home / ".complete"
+    if done.exists():
+        return home
+    ensure_java()
+    with lock(home.with_suffix(".lock"), f"the jars of Kafka {version}"):
+        if done.exists():
+            return home
+        say(f"fetching Kafka {version} from Maven Central (about 45 MB)")
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        command: list[str | Path] = ["mvn", "-B", "-q", "-f", SOURCES / "pom.xml", f"-Dkafka.version={version}"]
+        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={home}"]
+        log = cache_dir() / "logs" / f"kafka-{version}-maven.log"
+        run_logged([*command, *goal], what=f"fetching Kafka {version}", log=log)
+        done.touch()
+    return home
+
+
+def java(version: str, main: str, *, heap: str, log4j2: str, options: tuple[str, ...] = ()) -> list[str]:
+    """The command line that runs one class of Kafka; its own arguments come after."""
+    logging = f"-Dlog4j2.configurationFile={SOURCES / log4j2}"
+    return ["java", *SMALL_JVM, f"-Xmx{heap}", logging, *options, "-cp", f"{jars(version)}/*", main]
+
+
+def tool(version: str, name: str, bootstrap: str, args: list[str]) -> list[str]:
+    """The command line of one of Kafka's own tools, pointed at `bootstrap` unless the arguments name servers themselves."""
+    if name not in TOOLS:
+        raise HackError(f"no tool is called {name!r}; there are: {', '.join(sorted(TOOLS))}")
+    if name not in WITHOUT_BOOTSTRAP and not any(arg.startswith("--bootstrap-") for arg in args):
+        args = ["--bootstrap-server", bootstrap, *args]
+    return [*java(version, TOOLS[name], heap="256m", log4j2="tools-log4j2.properties"), *args]
