@@ -1,0 +1,30 @@
+"""What one BacklogPolicy wants, in the units deciding works with. ``sweep`` builds it from the resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from floodwarden.core.observation import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits in messages and seconds (None: no such limit), times in seconds, replicas as counts."""
+
+    subscription: Subscription
+    max_messages: int | None
+    max_seconds: float | None
+    catch_up: float
+    min_replicas: int
+    max_replicas: int | None
+    stabilization: float
+    sweep_interval: float
+    dry_run: bool = False
+
+    def ceiling(self, partitions: int) -> int:
+        """The most replicas that can be useful: one for each partition, and never more than maxReplicas."""
+        return partitions if self.max_replicas is None else min(partitions, self.max_replicas)
+
+    def floor(self, partitions: int) -> int:
+        """The fewest replicas: minReplicas, unless there are fewer partitions than that."""
+        return min(self.min_replicas, self.ceiling(partitions))

@@ -1,0 +1,156 @@
+"""The one list of reasons: of conditions, of Events, and of decisions; with what each means and what to do.
+
+The reference page and the README's tables are made from it. ``UnknownReason`` and ``TargetProblemReason`` are parts of it
+(a unit test holds them together).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a condition, an Event or a decision is what it is."""
+
+    # What is fine
+    WATCHING = "Watching"
+    SWEEPING = "Sweeping"
+    ALL_NODES_REACHABLE = "AllNodesReachable"
+    WITHIN_LIMIT = "WithinLimit"
+    STEADY = "Steady"
+    MOVING = "Moving"
+    DRY_RUN = "DryRun"
+    ASLEEP = "Asleep"
+
+    # What cannot be read
+    BROKER_UNREACHABLE = "BrokerUnreachable"
+    TIMEOUT = "BrokerTimeout"
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    AUTHORIZATION_FAILED = "AuthorizationFailed"
+    COORDINATOR_UNAVAILABLE = "CoordinatorUnavailable"
+    NO_LEADER = "PartitionWithoutLeader"
+    TOPIC_MISSING = "TopicMissing"
+    UNSUPPORTED = "BrokerUnsupported"
+    BROKER_ERROR = "BrokerError"
+    NO_COMMIT_YET = "NoCommitYet"
+    COMMITTED_BEYOND_END = "CommittedBeyondEnd"
+    OFFSET_BELOW_LOG_START = "OffsetBelowLogStart"
+    TOPIC_RECREATED = "TopicRecreated"
+    PARTITIONS_ADDED = "PartitionsAdded"
+    FIRST_READING = "FirstReading"
+    READING_LOST = "ReadingLost"
+    READING_BACK = "ReadingBack"
+
+    # What is wrong with a binding, a secret or a target
+    SOME_NODES_UNREACHABLE = "SomeNodesUnreachable"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, not a secret
+    SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a secret
+    BROKER_NOT_FOUND = "BrokerNotFound"
+    BROKER_NOT_ALLOWED = "BrokerNotAllowed"
+    BROKER_NOT_READY = "BrokerNotReady"
+    INVALID_SPEC = "InvalidSpec"
+    PAUSED = "Paused"
+    TARGET_MISSING = "TargetMissing"
+    TARGET_NOT_SCALABLE = "TargetNotScalable"
+    TARGET_KIND_UNKNOWN = "TargetKindUnknown"
+    TARGET_FORBIDDEN = "TargetForbidden"
+    TARGET_CHANGED = "TargetChanged"
+    TARGET_AT_ZERO = "TargetAtZero"
+    TARGET_CONFLICT = "TargetConflict"
+    API_SERVER_UNREACHABLE = "APIServerUnreachable"
+
+    # What was decided, and what it depends on
+    OVER_LIMIT = "OverLimit"
+    MEASURING = "Measuring"
+    SCALED_UP = "ScaledUp"
+    SCALED_DOWN = "ScaledDown"
+    WOULD_SCALE = "WouldScale"
+    WOKEN = "Woken"
+    PUT_TO_SLEEP = "PutToSleep"
+    BELOW_MINIMUM = "BelowMinimum"
+    SCALED_BY_HAND = "ScaledByHand"
+    AT_CEILING = "AtCeiling"
+    STABILIZING = "Stabilizing"
+    CAPACITY_UNKNOWN = "CapacityUnknown"
+    SETTLING = "Settling"
+    STEP_OVERDUE = "StepOverdue"
+    STEP_INEFFECTIVE = "StepIneffective"
+    REBALANCING = "Rebalancing"
+    DRAINED = "Drained"
+
+    # What stands still
+    PARTITION_STALLED = "PartitionStalled"
+    PARTITION_HOT = "PartitionHot"
+    GROUP_STALLED = "GroupStalled"
+    CONSUMERS_MISSING = "ConsumersMissing"
+
+
+ADVICE: Mapping[Reason, str] = {
+    Reason.WATCHING: "Lag is read and consumers are scaled. Nothing to do.",
+    Reason.SWEEPING: "The broker answers and its policies are decided at every sweep. Nothing to do.",
+    Reason.ALL_NODES_REACHABLE: "Every broker node answers. Nothing to do.",
+    Reason.WITHIN_LIMIT: "The lag is within maxLag. Nothing to do.",
+    Reason.STEADY: "The replicas are what is needed. Nothing to do.",
+    Reason.MOVING: "Every partition with a backlog moves. Nothing to do.",
+    Reason.DRY_RUN: "Decisions are made and recorded but not carried out. Set spec.mode to Enforce to carry them out.",
+    Reason.ASLEEP: "No messages and minReplicas is 0: the consumers sleep, and are woken by the next message.",
+    Reason.BROKER_UNREACHABLE: "No connection to the broker. Check bootstrapServers, listeners and NetworkPolicies. Replicas are held.",
+    Reason.TIMEOUT: "The broker did not answer in time. Look at its load and at the network. Replicas are held.",
+    Reason.AUTHENTICATION_FAILED: "The broker refused the credentials. Correct the Secret; it is read again within seconds.",
+    Reason.AUTHORIZATION_FAILED: "The user may not read this. Grant Describe on the group and the topics. Replicas are held.",
+    Reason.COORDINATOR_UNAVAILABLE: "The group's coordinator is moving or loading. It usually ends within seconds. Replicas are held.",
+    Reason.NO_LEADER: "A partition has no leader. Bring its brokers back. The other partitions are still watched.",
+    Reason.TOPIC_MISSING: "A topic of the subscription does not exist. Create it or correct spec.subscription.topics.",
+    Reason.UNSUPPORTED: "The broker does not know this request. Upgrade it (Kafka 2.4 or newer).",
+    Reason.BROKER_ERROR: "The broker answered with an error; the message says which. Replicas are held.",
+    Reason.NO_COMMIT_YET: "The group has not committed an offset, so its lag cannot be told. Start the consumer, or check that it commits.",
+    Reason.COMMITTED_BEYOND_END: "A committed offset lies behind the end of its partition: the topic was re-created or truncated. "
+    "Reset the group's offsets or let the consumer commit.",
+    Reason.OFFSET_BELOW_LOG_START: "Messages expired before the group read them. They are lost to it: lengthen the topic's retention.",
+    Reason.TOPIC_RECREATED: "A topic was deleted and created again. Its history starts anew; replicas are held until offsets are committed.",
+    Reason.PARTITIONS_ADDED: "A topic has more partitions now; the ceiling rose with it. Nothing to do.",
+    Reason.FIRST_READING: "Rates need a second reading. It follows with the next sweep.",
+    Reason.READING_LOST: "The lag has been unknown for a while; the condition WithinLag says why. Replicas are held.",
+    Reason.READING_BACK: "The lag is known again. Nothing to do.",
+    Reason.SOME_NODES_UNREACHABLE: "Some broker nodes do not answer. Partitions they lead are unknown until others take over.",
+    Reason.SECRET_MISSING: "A Secret or a key in it is missing, or may not be read. Create it in the MessageBroker's namespace.",
+    Reason.SECRET_INVALID: "A Secret holds something that is not a certificate or key. Put PEM text into it.",
+    Reason.BROKER_NOT_FOUND: "There is no such MessageBroker. Create it or correct spec.brokerRef.",
+    Reason.BROKER_NOT_ALLOWED: "The MessageBroker does not allow this namespace. Ask its owner to add it to spec.allowedNamespaces.",
+    Reason.BROKER_NOT_READY: "The MessageBroker cannot be read; its own conditions say why. Replicas are held.",
+    Reason.INVALID_SPEC: "The manifest cannot be understood; the message says what is wrong.",
+    Reason.PAUSED: 'The annotation floodwarden.dev/paused is "true". Remove it to go on.',
+    Reason.TARGET_MISSING: "The target does not exist. Create it or correct spec.consumers.targetRef.",
+    Reason.TARGET_NOT_SCALABLE: "The target has no scale subresource. Name something that has one, such as a Deployment.",
+    Reason.TARGET_KIND_UNKNOWN: "The API server does not know this apiVersion and kind. Correct targetRef or install the CRD.",
+    Reason.TARGET_FORBIDDEN: "Floodwarden may not scale this kind. Add it to the chart's value rbac.extraScaleTargets.",
+    Reason.TARGET_CHANGED: "Somebody else changed the target at the same moment. It is read again at the next sweep.",
+    Reason.TARGET_AT_ZERO: "Somebody scaled the target to zero although minReplicas is 1 or more: it is left alone until scaled up again.",
+    Reason.TARGET_CONFLICT: "Something else scales the same target; the message names it. Delete one of the two.",
+    Reason.API_SERVER_UNREACHABLE: "The API server does not answer. Replicas are held until it does.",
+    Reason.OVER_LIMIT: "The lag is over maxLag. Scaling says what is being done.",
+    Reason.MEASURING: "A rise has just begun and is measured for one more sweep, so that one step is enough.",
+    Reason.SCALED_UP: "More replicas were asked for; the message has the numbers that led to it.",
+    Reason.SCALED_DOWN: "Fewer replicas were enough for the whole stabilization window.",
+    Reason.WOULD_SCALE: "DryRun: this step would have been made. Set spec.mode to Enforce to have it made.",
+    Reason.WOKEN: "Messages came while the consumers slept.",
+    Reason.PUT_TO_SLEEP: "No messages for the whole stabilization window, and minReplicas is 0.",
+    Reason.BELOW_MINIMUM: "The target had fewer replicas than minReplicas.",
+    Reason.SCALED_BY_HAND: "Somebody else changed the replicas. They are not lowered for a whole stabilization window.",
+    Reason.AT_CEILING: "More replicas would not help: every partition has one, or maxReplicas is reached. "
+    "Add partitions, raise maxReplicas, or make the consumer faster.",
+    Reason.STABILIZING: "Fewer replicas would be enough; waiting until the whole stabilization window agrees.",
+    Reason.CAPACITY_UNKNOWN: "What one replica can do has not been seen under load yet, so replicas are not lowered while messages come.",
+    Reason.SETTLING: "The last step's pods are starting or the group is rebalancing. The next decision follows.",
+    Reason.STEP_OVERDUE: "The last step has taken over five minutes. Look at the target's pods: image, resources, quotas, probes.",
+    Reason.STEP_INEFFECTIVE: "More replicas did not raise throughput, so the step was undone: the bottleneck is behind the consumers "
+    "(database, API, lock). Relieve it.",
+    Reason.REBALANCING: "The group is rebalancing. If it does not end, look for consumers that crash or exceed max.poll.interval.ms.",
+    Reason.DRAINED: "The backlog is gone. Nothing to do.",
+    Reason.PARTITION_STALLED: "A partition's offset stands still under lag: most likely a message that cannot be processed. "
+    "Look at the consumer's log; skip or dead-letter the message. More pods would not help.",
+    Reason.PARTITION_HOT: "One partition gets more than one replica can carry. Choose a better key or add partitions. More pods would not help.",
+    Reason.GROUP_STALLED: "No partition moves although the group has members: the consumers or what is behind them stand still.",
+    Reason.CONSUMERS_MISSING: "The target's pods are ready but the group has no members. Check group id, topic and broker of the consumer.",
+}
