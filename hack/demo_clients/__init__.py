@@ -1,0 +1,1 @@
+"""The demo's programs, run in pods: `python -m demo_clients.producer`, `.consumer` and `.rate`."""
