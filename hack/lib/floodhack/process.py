@@ -1,9 +1,9 @@
 """Background processes that outlive the script: started with a pid file and a log, found again, ended by pid.
 
-A pid alone may belong to somebody else by now, after a crash or a reboot. So the pid file also keeps the start time in the
-kernel's ticks and the machine's boot id, and a process counts as ours only while all three agree. Signals go through a pidfd,
-so that they cannot hit a successor either. Every process also carries the mark FLOODWARDEN_RUN in its environment: `strays`
-finds what a killed script left without a pid file.
+A pid alone may belong to somebody else by now, after a crash or a reboot. So the pid file also keeps the start time
+in the kernel's ticks and the machine's boot id, and a process counts as ours only while all three agree. Signals go
+through a pidfd, so that they cannot hit a successor either. Every process also carries the mark FLOODWARDEN_RUN in its
+environment: `strays` finds what a killed script left without a pid file.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ class Daemon:
             return None
         return int(known["pid"])
 
-    def start(
-        self, args: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None
-    ) -> bool:
+    def start(self, args: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> bool:
         """Start the process in a session of its own unless it already lives; whether it was started."""
         if self.pid() is not None:
             return False

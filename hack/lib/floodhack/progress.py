@@ -1,6 +1,6 @@
 """What a person sees while a script works: one line per step on stderr, with the time since the script began.
 
-`run_logged` runs a long command with its output in a file and a sign of life every so often; its neighbours use it for builds.
+`run_logged` runs a long command with its output in a file and a sign of life every so often.
 """
 
 from __future__ import annotations
@@ -42,13 +42,11 @@ def run_logged(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> None:
-    """Run a long command, output appended to `log`, with a line every 20 s; HackError with the log's end when it fails."""
+    """Run a long command, output appended to `log`, a line every 20 s; HackError with the log's end when it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with log.open("ab") as out:
-        process = subprocess.Popen(
-            [str(arg) for arg in args], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd
-        )
+        process = subprocess.Popen([str(arg) for arg in args], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd)
         try:
             while True:
                 try:

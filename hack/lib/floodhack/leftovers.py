@@ -1,0 +1,102 @@
+"""What a node leaves in the kernel, found and removed without the help of the programs that made it.
+
+Pods' processes are found by the instance's cgroup, mounts by the instance's folder, network devices by the instance's bridge.
+So it works as well after everything was killed as after an orderly stop.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from floodhack.errors import HackError
+from floodhack.process import end, strays
+from floodhack.waiting import until
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def _cgroup_folders(name: str) -> Iterator[Path]:
+    """The cgroup of that name in the unified hierarchy and in each version 1 controller, deepest folders first."""
+    for root in (CGROUPS / name, *CGROUPS.glob(f"*/{name}")):
+        if root.is_dir():
+            for folder, _, _ in os.walk(root, topdown=False):
+                yield Path(folder)
+
+
+def cgroup_processes(name: str) -> set[int]:
+    """All processes in the cgroup and below."""
+    pids: set[int] = set()
+    for folder in _cgroup_folders(name):
+        try:
+            pids.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
+        except OSError:
+            continue
+    return pids
+
+
+def remove_cgroup(name: str) -> None:
+    """Kill every process in the cgroup and remove it, in all hierarchies."""
+
+    def removed() -> bool:
+        for pid in cgroup_processes(name):
+            end(pid, seconds=0)
+        left = False
+        for folder in _cgroup_folders(name):
+            try:
+                folder.rmdir()
+            except OSError:
+                left = True
+        return not left
+
+    until(removed, seconds=20, what=f"removing the cgroup {name}")
+
+
+def end_strays(folder: Path) -> None:
+    """End every process that carries the folder's mark, such as the shims of containers."""
+    for pid in list(strays(folder)):
+        end(pid, seconds=2)
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """Mount points at or below the folder, latest first."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        # Spaces and the like are written as octal escapes.
+        where = Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), line.split()[4]))
+        if where.is_relative_to(folder):
+            found.append(where)
+    return found[::-1]
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount all below the folder; HackError when something stays mounted."""
+    for where in mounts_below(folder):
+        subprocess.run(["umount", "-l", where], capture_output=True, check=False)
+    left = mounts_below(folder)
+    if left:
+        raise HackError(f"still mounted: {', '.join(map(str, left))}; unmount it with `umount` and try again")
+
+
+def remove_bridge(name: str) -> None:
+    """Remove the network bridge, if it exists."""
+    if Path(f"/sys/class/net/{name}").exists():
+        subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
+
+
+def remove_shim_sockets(state: Path) -> None:
+    """Remove the sockets of containerd's shims, which lie outside its state folder; each shim's bundle names its own."""
+    for note in state.glob("io.containerd.runtime.v2.task/*/*/address"):
+        address = note.read_text().strip().removeprefix("unix://")
+        if address.startswith("/run/containerd/s/"):
+            Path(address).unlink(missing_ok=True)
+
+
+def remove_log_links(pods: Path) -> None:
+    """Remove the links that the kubelet keeps in /var/log/containers to logs below `pods`."""
+    for link in Path("/var/log/containers").glob("*.log"):
+        if link.is_symlink() and link.readlink().is_relative_to(pods):
+            link.unlink()
