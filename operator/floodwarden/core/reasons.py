@@ -45,6 +45,7 @@ class Reason(StrEnum):
     # What is wrong with a binding, a secret or a target
     SOME_NODES_UNREACHABLE = "SomeNodesUnreachable"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, not a secret
+    SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105 - a reason, not a secret
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a secret
     BROKER_NOT_FOUND = "BrokerNotFound"
     BROKER_NOT_ALLOWED = "BrokerNotAllowed"
@@ -55,6 +56,7 @@ class Reason(StrEnum):
     TARGET_NOT_SCALABLE = "TargetNotScalable"
     TARGET_KIND_UNKNOWN = "TargetKindUnknown"
     TARGET_FORBIDDEN = "TargetForbidden"
+    TARGET_REFUSED = "TargetRefused"
     TARGET_CHANGED = "TargetChanged"
     TARGET_AT_ZERO = "TargetAtZero"
     TARGET_CONFLICT = "TargetConflict"
@@ -114,7 +116,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.READING_LOST: "The lag has been unknown for a while; the condition WithinLag says why. Replicas are held.",
     Reason.READING_BACK: "The lag is known again. Nothing to do.",
     Reason.SOME_NODES_UNREACHABLE: "Some broker nodes do not answer. Partitions they lead are unknown until others take over.",
-    Reason.SECRET_MISSING: "A Secret or a key in it is missing, or may not be read. Create it in the MessageBroker's namespace.",
+    Reason.SECRET_MISSING: "A Secret or a key in it is missing. Create it in the MessageBroker's namespace.",
+    Reason.SECRET_FORBIDDEN: "Floodwarden may not read a Secret. Grant its service account get on it.",
     Reason.SECRET_INVALID: "A Secret holds something that is not a certificate or key. Put PEM text into it.",
     Reason.BROKER_NOT_FOUND: "There is no such MessageBroker. Create it or correct spec.brokerRef.",
     Reason.BROKER_NOT_ALLOWED: "The MessageBroker does not allow this namespace. Ask its owner to add it to spec.allowedNamespaces.",
@@ -125,6 +128,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.TARGET_NOT_SCALABLE: "The target has no scale subresource. Name something that has one, such as a Deployment.",
     Reason.TARGET_KIND_UNKNOWN: "The API server does not know this apiVersion and kind. Correct targetRef or install the CRD.",
     Reason.TARGET_FORBIDDEN: "Floodwarden may not scale this kind. Add it to the chart's value rbac.extraScaleTargets.",
+    Reason.TARGET_REFUSED: "The API server or an admission webhook refused the new number of replicas; the message says why.",
     Reason.TARGET_CHANGED: "Somebody else changed the target at the same moment. It is read again at the next sweep.",
     Reason.TARGET_AT_ZERO: "Somebody scaled the target to zero although minReplicas is 1 or more: it is left alone until scaled up again.",
     Reason.TARGET_CONFLICT: "Something else scales the same target; the message names it. Delete one of the two.",

@@ -44,6 +44,7 @@ class TargetProblemReason(StrEnum):
     NOT_SCALABLE = "TargetNotScalable"  # the kind exists but has no scale subresource
     KIND_UNKNOWN = "TargetKindUnknown"  # the API server does not know this apiVersion and kind
     FORBIDDEN = "TargetForbidden"  # RBAC lets Floodwarden not read or scale it
+    REFUSED = "TargetRefused"  # validation or an admission webhook refuses the new number
     UNREACHABLE = "APIServerUnreachable"
     CHANGED = "TargetChanged"  # somebody else wrote between our read and our write; read again
 

@@ -1,0 +1,131 @@
+"""Raw JSON to and from the API server, and its errors by name.
+
+Every adapter of this package sends through ``Rest``: bytes in and out without typed models, because scales are read
+hundreds of times a second; a time limit on every request; whatever goes wrong is an ``ApiError`` that the adapters turn
+into their own typed results. No ApiError leaves the package.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import Enum, auto
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.config import ConfigException
+
+FIELD_MANAGER = "floodwarden"
+JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
+TIME_LIMIT = aiohttp.ClientTimeout(total=10, sock_connect=3)  # seconds; the total includes waiting for a connection
+
+
+class Failure(Enum):
+    """What an answer, or the lack of one, means for the request."""
+
+    MISSING = auto()  # no such object, or no such path
+    FORBIDDEN = auto()  # credentials refused or RBAC says no
+    CONFLICT = auto()  # changed meanwhile, or already there
+    REFUSED = auto()  # validation or an admission webhook says no
+    UNREACHABLE = auto()  # no answer, or one that says "later"
+
+
+class ApiError(Exception):
+    """A request that failed. The text is the API server's own words, or why there are none."""
+
+    def __init__(
+        self, failure: Failure, message: str, *, status: int | None = None, details: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.status = status  # of HTTP; None without an answer
+        self.details = details or {}  # of the Status object: names the object meant, lists the causes
+
+    @property
+    def names_object(self) -> bool:
+        """Whether a 404 is about one object; otherwise the whole path is unknown to the API server."""
+        return bool(self.details.get("name"))
+
+
+def path(api_version: str, *segments: str) -> str:
+    """``/apis/GROUP/VERSION/…`` (``/api/v1/…`` for the core group) with each segment quoted.
+
+    What users write (kinds, names) ends up here, so what would climb out of its place in the path is MISSING:
+    nothing in Kubernetes can be called that.
+    """
+    parts = [*api_version.split("/"), *segments]
+    if any(part in ("", ".", "..") or "/" in part or "%" in part for part in parts):
+        name = "/".join(parts)
+        raise ApiError(Failure.MISSING, f"there can be nothing called {name!r}", details={"name": name})
+    return "/".join(["/apis" if "/" in api_version else "/api", *(quote(part, safe="") for part in parts)])
+
+
+class Rest:
+    """Requests with raw bodies through one ``ApiClient``. Safe to use from many tasks of its event loop at once."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def send(
+        self, method: str, path: str, *, query: dict[str, str] | None = None, body: Any = None, content_type: str = JSON
+    ) -> bytes:
+        """The answer's body as it came; ApiError for anything but success, within TIME_LIMIT."""
+        headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": self._client.user_agent}
+        url = f"{self._client.configuration.host}{path}"
+        if query:
+            url = f"{url}?{urlencode(query)}"
+        try:
+            await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+            response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
+                method, url, headers=headers, body=body, _request_timeout=TIME_LIMIT
+            )
+            data: bytes = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
+            why = str(error) or f"no answer within {TIME_LIMIT.total} s"
+            raise ApiError(Failure.UNREACHABLE, f"the API server cannot be reached: {why}") from error
+        if not 200 <= response.status < 300:
+            raise _error(response.status, data)
+        return data
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        """One object or list as plain dictionaries."""
+        return parse(await self.send("GET", path, query=query))
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """The object in an answer; ApiError UNREACHABLE when something else than an API server spoke."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = None  # the error would carry the whole text along, which may be a Secret
+    if not isinstance(value, dict):
+        raise ApiError(Failure.UNREACHABLE, "the answer is not a JSON object: is there a proxy before the API server?")
+    return value
+
+
+def _error(status: int, data: bytes) -> ApiError:
+    try:
+        answer = parse(data)
+    except ApiError:
+        answer = {"message": data[:200].decode(errors="replace").strip()}
+    message = answer.get("message") or f"HTTP status {status}"
+    details = answer.get("details")
+    return ApiError(_failure(status), message, status=status, details=details)
+
+
+def _failure(status: int) -> Failure:
+    match status:
+        case 404:
+            return Failure.MISSING
+        case 401 | 403:
+            return Failure.FORBIDDEN
+        case 409:
+            return Failure.CONFLICT
+        case 408 | 429:
+            return Failure.UNREACHABLE
+        case _ if status >= 500:
+            return Failure.UNREACHABLE
+        case _:
+            return Failure.REFUSED

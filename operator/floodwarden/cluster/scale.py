@@ -1,0 +1,134 @@
+"""Reads and writes the scale of anything that has a scale subresource.
+
+``ScaleClient.read(ref, pods=…) -> Target | TargetProblem`` and ``.write(ref, target, replicas) -> Target | TargetProblem``.
+Kinds are resolved by ``cluster.discovery``; what the results mean is decided in ``core``. RBAC needed: get and update on
+``*/scale``, list on pods.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from floodwarden.cluster.discovery import Discovery
+from floodwarden.cluster.rest import FIELD_MANAGER, ApiError, Failure, Rest, parse, path
+from floodwarden.core.target import Target, TargetProblem, TargetProblemReason, TargetRef
+
+
+class ScaleClient:
+    """The scale subresources of one cluster. Safe to use from many tasks at once."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+        self._discovery = Discovery(rest)
+
+    async def read(self, ref: TargetRef, *, pods: bool = False) -> Target | TargetProblem:
+        """The target as it is now: one small GET, and with ``pods`` one list of its pods for ``ready``.
+
+        ``ready`` counts pods that are Ready and not being deleted; it stays None where the scale names no selector
+        (a CRD without labelSelectorPath), because without one it is not known whose pods to count. The list comes from
+        the API server's cache and may be a moment behind.
+        """
+        try:
+            scale = await self._scale(ref, "GET")
+            if isinstance(scale, TargetProblem):
+                return scale
+            selector = _selector(scale)
+            return _target(scale, ready=await self._ready(ref.namespace, selector) if pods and selector else None)
+        except ApiError as error:
+            return _problem(ref, error)
+
+    async def write(self, ref: TargetRef, target: Target, replicas: int) -> Target | TargetProblem:
+        """Ask for ``replicas`` if nothing about the object changed since ``target`` was read, else CHANGED.
+
+        Any change counts, to its status too: read again and decide again. ``ready`` of the answer is None.
+        """
+        body = {
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {
+                "name": ref.name,
+                "namespace": ref.namespace,
+                "uid": target.uid,
+                "resourceVersion": target.resource_version,
+            },
+            "spec": {"replicas": replicas},
+        }
+        try:
+            scale = await self._scale(ref, "PUT", body, query={"fieldManager": FIELD_MANAGER})
+        except ApiError as error:
+            return _problem(ref, error)
+        return scale if isinstance(scale, TargetProblem) else _target(scale, ready=None)
+
+    async def _scale(self, ref: TargetRef, method: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
+        """The scale object, or a TargetProblem when the kind has none; ApiError for the rest."""
+        try:
+            return await self._request(ref, method, body, query)
+        except ApiError as error:
+            if error.failure is not Failure.MISSING or error.names_object:
+                raise
+        # The path itself is gone: its CRD was deleted, or lost its scale subresource. Look once what is served now.
+        self._discovery.forget(ref.api_version)
+        return await self._request(ref, method, body, query)
+
+    async def _request(self, ref: TargetRef, method: str, body: Any, query: dict[str, str] | None) -> Any:
+        served = await self._discovery.find(ref.api_version, ref.kind)
+        if served is None:
+            return TargetProblem(
+                TargetProblemReason.KIND_UNKNOWN,
+                f"the cluster has no namespaced kind {ref.kind} in {ref.api_version}: "
+                "correct apiVersion and kind of the target, or install its CRD",
+            )
+        if not served.scalable:
+            return TargetProblem(
+                TargetProblemReason.NOT_SCALABLE,
+                f"{ref.kind} ({ref.api_version}) has no scale subresource: name a kind that has one, such as Deployment",
+            )
+        where = path(ref.api_version, "namespaces", ref.namespace, served.plural, ref.name, "scale")
+        return parse(await self._rest.send(method, where, query=query, body=body))
+
+    async def _ready(self, namespace: str, selector: str) -> int:
+        where = path("v1", "namespaces", namespace, "pods")
+        pods = await self._rest.get(where, labelSelector=selector, resourceVersion="0")
+        return sum(_is_ready(pod) for pod in pods.get("items", []))
+
+
+def _selector(scale: dict[str, Any]) -> str:
+    selector: str = scale.get("status", {}).get("selector", "")
+    return selector
+
+
+def _target(scale: dict[str, Any], *, ready: int | None) -> Target:
+    return Target(
+        uid=scale["metadata"]["uid"],
+        replicas=scale["spec"].get("replicas", 0),  # the API server leaves a zero out
+        selector=_selector(scale),
+        resource_version=scale["metadata"]["resourceVersion"],
+        ready=ready,
+    )
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    if "deletionTimestamp" in pod["metadata"]:
+        return False
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _problem(ref: TargetRef, error: ApiError) -> TargetProblem:
+    where = f"{ref} in namespace {ref.namespace}"
+    match error.failure:
+        case Failure.MISSING:
+            return TargetProblem(TargetProblemReason.MISSING, f"{where} does not exist: create it, or correct the target's name")
+        case Failure.FORBIDDEN:
+            return TargetProblem(
+                TargetProblemReason.FORBIDDEN, f"{where}: {error}; grant it to Floodwarden's service account (see the Helm chart)"
+            )
+        case Failure.CONFLICT:
+            return TargetProblem(TargetProblemReason.CHANGED, f"{where} was changed since it was read: read it again")
+        case Failure.REFUSED:
+            return TargetProblem(TargetProblemReason.REFUSED, f"{where}: {error}")
+        case Failure.UNREACHABLE if error.status == 500 and "spec replicas field" in str(error):
+            # What the API server says of a custom resource that leaves out the field its scale is mapped to.
+            return TargetProblem(TargetProblemReason.NOT_SCALABLE, f"{where}: {error}; set its replicas once")
+        case Failure.UNREACHABLE:
+            return TargetProblem(TargetProblemReason.UNREACHABLE, f"{where}: {error}; nothing is changed until it answers")
