@@ -18,8 +18,9 @@ $(VENV)/.stamp: $(LOCKS)/dev.txt pyproject.toml
 lock: venv ## pin every dependency with its hashes
 	@hack/lock $(BIN) $(LOCKS)
 
-generate: venv ## CRDs, the chart's copy of them and the reference page, from the models
+generate: venv ## CRDs, the chart's copy of them and the reference page, from the models; the kustomize base, from the chart
 	@$(BIN)/python -m floodwarden.api.generate
+	@PYTHONPATH=hack/lib $(BIN)/python -m floodhack.kustomize
 
 check: venv ## seconds: format, lint, types, layers, unit tests, generated files up to date
 	@hack/check $(BIN)
