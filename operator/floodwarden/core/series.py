@@ -47,8 +47,9 @@ class Series:
     def _thin(self) -> None:
         """Drop every second run of the older half, never the first."""
         half = MAX_RUNS // 2
-        for column in (self._since, self._until, self._value):
-            column[:half] = column[:half:2]
+        self._since[:half] = self._since[:half:2]
+        self._until[:half] = self._until[:half:2]
+        self._value[:half] = self._value[:half:2]
 
     @property
     def first_at(self) -> float | None:
@@ -95,7 +96,7 @@ class Series:
         A plain window would count one commit too many or too few. Where the last step is long ago by the measure of the
         steps before it, the pause counts too.
         """
-        first = max(bisect_left(self._since, start), 0)
+        first = bisect_left(self._since, start)
         steps = len(self._since) - first
         if steps < 2:
             return self.rate(start, now)

@@ -1,0 +1,217 @@
+"""From a reading and its history to what can be said of it: lag, rates, what stands still, what is not known.
+
+Pure, apart from reading the history. ``core.need`` and ``core.decide`` build on the Assessment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from floodwarden.core.history import SMOOTH_WINDOW, History, Track
+from floodwarden.core.observation import Group, GroupPhase, Offsets, Partition, Reading, Unknown
+from floodwarden.core.reasons import Reason
+
+STALL_AFTER = 30.0  # seconds without a commit under lag, at the least, before a partition counts as standing still
+STALL_GAPS = 5.0  # or this many times the usual time between two of its commits, where that is longer
+RECREATED_FOR = 60.0  # seconds for which a missing commit is put down to the topic's re-creation
+NAMED_AT_MOST = 5  # names in one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something about a reading that is not known, or was lost: a reason and a sentence."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLoad:
+    """What one partition asks for: lag in messages and seconds (None: not known), arrivals in messages per second."""
+
+    partition: Partition
+    lag: int
+    seconds: float | None
+    arrival: float
+    consumed: float
+    stalled: bool
+    lag_before: int  # its lag one smoothing window ago, 0 where not known
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is known of a subscription at one moment.
+
+    ``lag`` and ``seconds`` are sums and maxima over the known partitions, and only lower bounds unless ``exact``;
+    both are None where nothing is known. Rates are messages per second, None before the second reading.
+    ``surge`` is the arrival rate of the last interval where it stands out, and ``surge_confirmed`` whether that interval
+    lay wholly inside the rise.
+    """
+
+    partitions: int
+    loads: tuple[PartitionLoad, ...]
+    lag: int | None
+    seconds: float | None
+    exact: bool
+    gaps: tuple[Gap, ...]
+    expired: int  # messages that were deleted before the group read them
+    unread: bool  # there are messages in partitions the group has never committed
+    produced: float | None
+    consumed: float | None
+    consumed_before: float | None  # the same, one smoothing window earlier
+    surge: float | None
+    surge_confirmed: bool
+    commit_gap: float
+    group: Group | None
+    group_gap: Gap | None = None
+
+    @property
+    def stalled(self) -> tuple[Partition, ...]:
+        return tuple(load.partition for load in self.loads if load.stalled)
+
+    @property
+    def phase(self) -> GroupPhase | None:
+        return self.group.phase if self.group else None
+
+
+def nothing_known(gap: Gap) -> Assessment:
+    """The assessment of a sweep that could not read the subscription at all."""
+    return Assessment(0, (), None, None, False, (gap,), 0, False, None, None, None, None, False, 0.0, None)
+
+
+def assess(reading: Reading | Unknown, history: History, now: float) -> Assessment:
+    """What a reading means, given the history in which it was recorded already. ``now`` is the time of the reading."""
+    if isinstance(reading, Unknown):
+        return nothing_known(Gap(Reason(reading.reason.value), reading.detail))
+    group = reading.group if isinstance(reading.group, Group) else None
+    known = {p: o for p, o in reading.partitions.items() if isinstance(o, Offsets)}
+    gaps = tuple(_gaps(reading, history, now))
+    loads = tuple(_load(p, o, history, group, now) for p, o in known.items() if _position(o) is not None)
+    surge = history.surge()
+    seconds = [load.seconds for load in loads]
+    return Assessment(
+        partitions=len(reading.partitions),
+        loads=loads,
+        lag=sum(load.lag for load in loads) if loads else None,
+        seconds=max((s for s in seconds if s is not None), default=None) if loads else None,
+        exact=bool(loads) and not gaps,
+        gaps=gaps,
+        expired=sum(max(0, o.log_start - o.committed) for o in known.values() if o.committed is not None),
+        unread=any(o.committed is None and o.end > o.log_start for o in known.values()),
+        produced=history.produced_rate(now),
+        consumed=history.consumed_rate(now),
+        consumed_before=history.consumed.rate(now - 2 * SMOOTH_WINDOW, now - SMOOTH_WINDOW),
+        surge=surge[0] if surge else None,
+        surge_confirmed=surge is not None and surge[1],
+        commit_gap=history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0,
+        group=group,
+        group_gap=_group_gap(reading.group),
+    )
+
+
+def _position(offsets: Offsets) -> int | None:
+    """Where the group will go on reading; None where that is not known.
+
+    An empty partition has nothing to read whether committed or not. A commit below the log start goes on at the start.
+    """
+    if offsets.committed is None:
+        return offsets.end if offsets.end == offsets.log_start else None
+    if offsets.committed > offsets.end:
+        return None
+    return max(offsets.committed, offsets.log_start)
+
+
+def _load(partition: Partition, offsets: Offsets, history: History, group: Group | None, now: float) -> PartitionLoad:
+    position = _position(offsets)
+    assert position is not None
+    lag = offsets.end - position
+    track = history.tracks[partition]
+    flat_since = track.committed.flat_since
+    stalled = lag > 0 and _owned(partition, group) and flat_since is not None and _stands(track, position, now)
+    return PartitionLoad(
+        partition=partition,
+        lag=lag,
+        seconds=_seconds(track, position, lag, now),
+        arrival=max(0.0, track.end.rate(now - SMOOTH_WINDOW, now) or 0.0),
+        consumed=max(0.0, track.committed.stepped_rate(now - SMOOTH_WINDOW, now) or 0.0),
+        stalled=stalled,
+        lag_before=_lag_before(track, now - SMOOTH_WINDOW),
+    )
+
+
+def _seconds(track: Track, position: int, lag: int, now: float) -> float | None:
+    """How long the oldest unread message has waited: since the end of the log passed the group's position.
+
+    Where that was before the history began, what is missing is estimated from the arrival rate; without one the length
+    of the history is a lower bound.
+    """
+    if lag == 0:
+        return 0.0
+    passed = track.end.passed(position)
+    if passed is not None:
+        return now - passed
+    first = track.end.first_at
+    if first is None:
+        return None
+    rate = track.end.rate(first, now)
+    known_lag = max(0.0, (track.end.at(first) or 0.0) - position)
+    return now - first + (known_lag / rate if rate else 0.0)
+
+
+def _lag_before(track: Track, then: float) -> int:
+    end, committed = track.end.at(then), track.committed.at(then)
+    return 0 if end is None or committed is None else max(0, int(end - committed))
+
+
+def _owned(partition: Partition, group: Group | None) -> bool:
+    """Only a partition that a stable group has given to a member can stand still; else nobody is there to move it."""
+    return group is not None and group.phase is GroupPhase.STABLE and any(partition in m.partitions for m in group.members)
+
+
+def _stands(track: Track, position: int, now: float) -> bool:
+    """No commit for longer than this partition usually needs, although there was something to read all the while."""
+    usual = track.committed.step_gap(now - 20 * STALL_AFTER) or 0.0
+    bound = max(STALL_AFTER, STALL_GAPS * usual)
+    flat_since = track.committed.flat_since
+    if flat_since is None or now - flat_since < bound:
+        return False
+    passed = track.end.passed(position)
+    waiting_since = passed if passed is not None else track.end.first_at
+    return waiting_since is not None and now - waiting_since >= bound
+
+
+def _gaps(reading: Reading, history: History, now: float) -> Iterator[Gap]:
+    """What is not known, one gap for each reason, worst first."""
+    if reading.missing_topics:
+        yield Gap(Reason.TOPIC_MISSING, f"topic {_names(sorted(reading.missing_topics))} does not exist")
+    unknown: dict[Reason, list[str]] = {}
+    details: dict[Reason, str] = {}
+    recreated = history.recreated_at is not None and now - history.recreated_at < RECREATED_FOR
+    for partition, offsets in reading.partitions.items():
+        if isinstance(offsets, Unknown):
+            reason = Reason(offsets.reason.value)
+            details.setdefault(reason, offsets.detail)
+        elif _position(offsets) is not None:
+            if offsets.committed is None or offsets.committed >= offsets.log_start:
+                continue
+            reason = Reason.OFFSET_BELOW_LOG_START
+        elif offsets.committed is not None:
+            reason = Reason.COMMITTED_BEYOND_END
+        else:
+            reason = Reason.TOPIC_RECREATED if recreated else Reason.NO_COMMIT_YET
+        unknown.setdefault(reason, []).append(str(partition))
+    for reason, names in unknown.items():
+        detail = f": {details[reason]}" if details.get(reason) else ""
+        yield Gap(reason, f"{_names(names)} of {len(reading.partitions)} partitions{detail}")
+    if not reading.partitions and not reading.missing_topics:
+        yield Gap(Reason.NO_COMMIT_YET, "the group has not committed any offset")
+
+
+def _group_gap(group: Group | Unknown | None) -> Gap | None:
+    return Gap(Reason(group.reason.value), group.detail) if isinstance(group, Unknown) else None
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMED_AT_MOST])
+    return shown if len(names) <= NAMED_AT_MOST else f"{shown} and {len(names) - NAMED_AT_MOST} more"

@@ -1,0 +1,77 @@
+"""What one replica can consume: learnt while it has more to do than it can, kept, and aged.
+
+A consumer that keeps up shows only a lower bound of what it could do; both are worth knowing and never confused.
+"""
+
+from __future__ import annotations
+
+from floodwarden.core.assess import Assessment, PartitionLoad
+from floodwarden.core.history import SMOOTH_WINDOW
+from floodwarden.core.memory import Basis, Capacity, Memory
+
+LEARN_EVERY = 5.0  # seconds between two looks: half a smoothing window, so that samples are mostly new
+WEIGHT = 0.3  # of a new sample in the moving average
+BACKLOG = 2.0  # seconds (or commit gaps, where longer) of work that must be waiting for a member to count as saturated
+MEASURED_FOR = 24 * 3600.0  # after this a measurement is only a lower bound
+AT_LEAST_FOR = 600.0  # after this a lower bound gives way to a fresh one
+
+
+def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Memory, now: float) -> Capacity | None:
+    """The capacity after one more look. ``replicas`` are those that work; with none of them nothing is learnt."""
+    capacity = _aged(capacity, now)
+    if replicas < 1 or not seen.exact:
+        return capacity
+    settled = memory.stable_since is not None and now - memory.stable_since >= SMOOTH_WINDOW
+    sample = saturated_rate(seen, replicas) if settled else None
+    if sample is not None:
+        if capacity is None or capacity.basis is Basis.AT_LEAST:
+            return Capacity(sample, now, Basis.MEASURED)
+        return Capacity(capacity.per_replica + WEIGHT * (sample - capacity.per_replica), now, Basis.MEASURED)
+    return _at_least(capacity, seen, replicas, now)
+
+
+def saturated_rate(seen: Assessment, replicas: int) -> float | None:
+    """Messages per second of one replica among those members that had work waiting all through the last window.
+
+    None where no member was saturated, or the members are not known. A pod may hold several members.
+    """
+    if seen.group is None or not seen.group.members:
+        return None
+    loads = {load.partition: load for load in seen.loads}
+    rates = []
+    for member in seen.group.members:
+        own = [loads[partition] for partition in member.partitions if partition in loads]
+        consumed = sum(load.consumed for load in own)
+        if consumed > 0 and _saturated(own, consumed, seen.commit_gap):
+            rates.append(consumed)
+    if not rates:
+        return None
+    return sum(rates) / len(rates) * max(1.0, len(seen.group.members) / replicas)
+
+
+def _saturated(loads: list[PartitionLoad], consumed: float, commit_gap: float) -> bool:
+    """Lag that is only work not yet committed does not count."""
+    waiting = min(sum(load.lag for load in loads), sum(load.lag_before for load in loads))
+    return waiting > consumed * BACKLOG * max(1.0, commit_gap)
+
+
+def _at_least(capacity: Capacity | None, seen: Assessment, replicas: int, now: float) -> Capacity | None:
+    """What was consumed was possible. Two windows must agree: offsets that were set forward by hand were not consumed."""
+    if seen.consumed is None or seen.consumed_before is None:
+        return capacity
+    bound = min(seen.consumed, seen.consumed_before) / replicas
+    if bound <= 0:
+        return capacity
+    if capacity is None:
+        return Capacity(bound, now, Basis.AT_LEAST)
+    if capacity.basis is Basis.AT_LEAST and (bound > capacity.per_replica or now - capacity.measured_at > AT_LEAST_FOR):
+        return Capacity(bound, now, Basis.AT_LEAST)
+    if bound > capacity.per_replica:
+        return Capacity(bound, capacity.measured_at, capacity.basis)
+    return capacity
+
+
+def _aged(capacity: Capacity | None, now: float) -> Capacity | None:
+    if capacity is not None and capacity.basis is Basis.MEASURED and now - capacity.measured_at > MEASURED_FOR:
+        return Capacity(capacity.per_replica, now, Basis.AT_LEAST)
+    return capacity

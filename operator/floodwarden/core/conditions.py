@@ -1,0 +1,217 @@
+"""What people are told: conditions from one decision, and Events from how the conditions changed.
+
+Pure. The previous conditions come from status, so a restart repeats no Event. ``sweep.report`` adds times and writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from floodwarden.core.assess import Assessment, Gap
+from floodwarden.core.decide import Decision
+from floodwarden.core.memory import Memory, Phase
+from floodwarden.core.policy import Policy
+from floodwarden.core.reasons import ADVICE, Reason
+
+LOST_AFTER = 15.0  # seconds without a known lag after which it is an alert
+BLINK = 3.0  # seconds (or two sweeps, where longer) for which a lost reading changes no condition
+TOLD_ONCE = frozenset(
+    {
+        Reason.OFFSET_BELOW_LOG_START,
+        Reason.TOPIC_RECREATED,
+        Reason.TOPIC_MISSING,
+        Reason.COMMITTED_BEYOND_END,
+        Reason.NO_LEADER,
+    }
+)  # gaps that deserve an Event as soon as they appear
+
+
+class Type(StrEnum):
+    READY = "Ready"
+    WITHIN_LAG = "WithinLag"
+    SCALING = "Scaling"
+    STALLED = "Stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``status`` is True, False, or None for Unknown."""
+
+    type: Type
+    status: bool | None
+    reason: Reason
+    message: str
+
+    def same(self, other: Condition | None) -> bool:
+        """Alike in substance: the numbers in a message may differ."""
+        return other is not None and (self.status, self.reason) == (other.status, other.reason)
+
+
+Conditions = Mapping[Type, Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One Event to post. ``on_target`` posts it on the scaled object too."""
+
+    warning: bool
+    reason: Reason
+    message: str
+    on_target: bool = False
+
+
+def conditions(
+    policy: Policy, seen: Assessment, decision: Decision, blocker: Gap | None, memory: Memory, before: Conditions, now: float
+) -> dict[Type, Condition]:
+    """The conditions that a decision gives. ``before`` is kept where a reading has only just been lost."""
+    unknown_for = now - memory.unknown_since if memory.unknown_since is not None else 0.0
+    within = _within(policy, seen, decision)
+    if within.status is None and before.get(Type.WITHIN_LAG) and unknown_for < max(BLINK, 2 * policy.sweep_interval):
+        within = before[Type.WITHIN_LAG]
+    return {
+        Type.READY: _ready(policy, seen, blocker, unknown_for),
+        Type.WITHIN_LAG: within,
+        Type.SCALING: _scaling(policy, decision, memory),
+        Type.STALLED: _stalled(seen, decision),
+    }
+
+
+def state(shown: Conditions) -> Reason:
+    """The one word of the State column: what is wrong first, else what is being done."""
+    ready, within, scaling, stalled = (shown[t] for t in (Type.READY, Type.WITHIN_LAG, Type.SCALING, Type.STALLED))
+    for condition, telling in (
+        (ready, ready.status is not True),
+        (within, within.status is None),
+        (stalled, bool(stalled.status)),
+    ):
+        if telling:
+            return condition.reason
+    if within.status is False and scaling.reason in (Reason.STEADY, Reason.OVER_LIMIT):
+        return Reason.OVER_LIMIT
+    return scaling.reason
+
+
+def _ready(policy: Policy, seen: Assessment, blocker: Gap | None, unknown_for: float) -> Condition:
+    if blocker is not None:
+        return _condition(Type.READY, False, blocker.reason, blocker.message)
+    if seen.lag is None and unknown_for >= LOST_AFTER:
+        why = f"{seen.gaps[0].reason}: {seen.gaps[0].message}" if seen.gaps else "no reading"
+        return _condition(Type.READY, False, Reason.READING_LOST, why)
+    if policy.dry_run:
+        return Condition(Type.READY, True, Reason.DRY_RUN, ADVICE[Reason.DRY_RUN])
+    return Condition(Type.READY, True, Reason.WATCHING, ADVICE[Reason.WATCHING])
+
+
+def _within(policy: Policy, seen: Assessment, decision: Decision) -> Condition:
+    if decision.over is None:
+        gap = seen.gaps[0] if seen.gaps else Gap(Reason.FIRST_READING, "")
+        return _condition(Type.WITHIN_LAG, None, gap.reason, gap.message)
+    waited = f", {seen.seconds:.1f} s" if seen.seconds is not None else ""
+    at_least = "" if seen.exact else "at least "
+    text = f"lag {at_least}{seen.lag:,} messages{waited}; limit {limit_text(policy)}"
+    return Condition(Type.WITHIN_LAG, not decision.over, Reason.OVER_LIMIT if decision.over else Reason.WITHIN_LIMIT, text)
+
+
+def limit_text(policy: Policy) -> str:
+    """The limits as people write them, such as ``10,000 messages or 30 s``."""
+    parts = [f"{policy.max_messages:,} messages"] if policy.max_messages is not None else []
+    parts += [f"{policy.max_seconds:g} s"] if policy.max_seconds is not None else []
+    return " or ".join(parts)
+
+
+def _scaling(policy: Policy, decision: Decision, memory: Memory) -> Condition:
+    step = memory.step
+    if decision.replicas is not None:
+        if policy.dry_run:
+            return Condition(Type.SCALING, False, Reason.WOULD_SCALE, decision.message)
+        return Condition(Type.SCALING, True, decision.reason, decision.message)
+    if step is not None and step.phase is Phase.OVERDUE and decision.desired == step.goal:
+        text = f"{step.start} → {step.goal} replicas has not settled"
+        return _condition(Type.SCALING, True, Reason.STEP_OVERDUE, text)
+    return Condition(
+        Type.SCALING, decision.reason is Reason.SETTLING, decision.reason, decision.message or ADVICE[decision.reason]
+    )
+
+
+def _stalled(seen: Assessment, decision: Decision) -> Condition:
+    if decision.reason in (Reason.GROUP_STALLED, Reason.CONSUMERS_MISSING):
+        return _condition(Type.STALLED, True, decision.reason, decision.message)
+    if decision.stalled:
+        return _condition(Type.STALLED, True, Reason.PARTITION_STALLED, _list(decision.stalled))
+    if decision.hot:
+        return _condition(Type.STALLED, True, Reason.PARTITION_HOT, _list(decision.hot))
+    if seen.lag is None:
+        gap = seen.gaps[0] if seen.gaps else Gap(Reason.FIRST_READING, "")
+        return _condition(Type.STALLED, None, gap.reason, gap.message)
+    return Condition(Type.STALLED, False, Reason.MOVING, ADVICE[Reason.MOVING])
+
+
+def _condition(type_: Type, status: bool | None, reason: Reason, what: str) -> Condition:
+    """A condition that says what was seen and what to do next."""
+    advice = ADVICE.get(reason, "")
+    return Condition(type_, status, reason, f"{what}. {advice}" if what and advice else what or advice)
+
+
+def _list(names: tuple[object, ...]) -> str:
+    shown = ", ".join(str(name) for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def notices(
+    before: Conditions, after: Conditions, seen: Assessment, decision: Decision, memory: Memory, over_for: float | None
+) -> Iterator[Notice]:
+    """The Events that the change from ``before`` to ``after`` is worth. ``over_for``: seconds the limit was passed, if told.
+
+    Steps themselves are told by ``step_notice`` once they were carried out.
+    """
+    for type_, tell in ((Type.READY, _ready_notice), (Type.STALLED, _stalled_notice)):
+        if type_ not in before or not after[type_].same(before[type_]):
+            notice = tell(before.get(type_), after[type_])
+            if notice:
+                yield notice
+    was, now_is = before.get(Type.WITHIN_LAG), after[Type.WITHIN_LAG]
+    if now_is.status is False and (was is None or was.status is not False):
+        yield Notice(True, Reason.OVER_LIMIT, now_is.message, on_target=True)
+    if now_is.status is True and was is not None and was.status is False:
+        took = f" after {over_for:.0f} s" if over_for is not None else ""
+        yield Notice(False, Reason.DRAINED, f"back within the limit{took}: {now_is.message}", on_target=True)
+    for reason in (Reason.AT_CEILING, Reason.STEP_OVERDUE):
+        was = before.get(Type.SCALING)
+        if after[Type.SCALING].reason is reason and (was is None or was.reason is not reason):
+            yield Notice(True, reason, f"{after[Type.SCALING].message}. {ADVICE[reason]}", on_target=True)
+    for gap in seen.gaps:
+        if gap.reason in TOLD_ONCE and gap.reason not in memory.gap_reasons:
+            lost = f" ({seen.expired:,} messages)" if gap.reason is Reason.OFFSET_BELOW_LOG_START else ""
+            yield Notice(True, gap.reason, f"{gap.message}{lost}. {ADVICE[gap.reason]}")
+    if decision.by_hand is not None:
+        was_replicas, replicas = decision.by_hand
+        text = f"{was_replicas} → {replicas} replicas by somebody else. {ADVICE[Reason.SCALED_BY_HAND]}"
+        yield Notice(False, Reason.SCALED_BY_HAND, text)
+
+
+def step_notice(policy: Policy, decision: Decision) -> Notice:
+    """The Event of a step that was made, or in DryRun would have been."""
+    warning = decision.reason is Reason.STEP_INEFFECTIVE
+    if policy.dry_run:
+        return Notice(False, Reason.WOULD_SCALE, decision.message)
+    return Notice(warning, decision.reason, decision.message, on_target=True)
+
+
+def _ready_notice(before: Condition | None, after: Condition) -> Notice | None:
+    if after.status is False:
+        return Notice(True, after.reason, after.message)
+    if before is None or before.status is not False:
+        return None
+    if before.reason is Reason.READING_LOST:
+        return Notice(False, Reason.READING_BACK, ADVICE[Reason.READING_BACK])
+    return Notice(False, after.reason, after.message)
+
+
+def _stalled_notice(before: Condition | None, after: Condition) -> Notice | None:
+    if after.status:
+        return Notice(True, after.reason, after.message, on_target=True)
+    if before is not None and before.status and after.status is False:
+        return Notice(False, Reason.MOVING, ADVICE[Reason.MOVING])
+    return None

@@ -1,0 +1,121 @@
+"""What has been seen of one subscription over time: a bounded series for each partition, and running totals.
+
+``sweep`` records every reading here; ``core.assess`` reads it. It is the only mutable thing in ``core``, it is never
+shared between subscriptions, and it may be lost: what must survive a restart is in ``core.memory``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from floodwarden.core.observation import Offsets, Partition, Reading, Unknown
+from floodwarden.core.series import Series
+
+SMOOTH_WINDOW = 10.0  # seconds over which a steady rate is taken
+
+
+class Track:
+    """Positions of one partition over time."""
+
+    __slots__ = ("committed", "end")
+
+    def __init__(self) -> None:
+        self.end = Series()
+        self.committed = Series()
+
+    def record(self, at: float, offsets: Offsets) -> None:
+        self.end.add(at, offsets.end)
+        if offsets.committed is None:
+            self.committed.clear()
+        else:
+            self.committed.add(at, offsets.committed)
+
+
+class History:
+    """The tracks of one subscription's partitions, and the totals produced and consumed since watching began.
+
+    The totals add up growth between neighbouring sweeps only. Growth across a gap in the readings would look like a
+    surge, so a gap starts them anew.
+    """
+
+    def __init__(self) -> None:
+        self.tracks: dict[Partition, Track] = {}
+        self.produced = Series()
+        self.consumed = Series()
+        self.sweeps: tuple[float, ...] = ()  # the times of the last three sweeps that were read, ascending
+        self.recreated_at: float | None = None
+        self.added: int = 0  # partitions that the last reading had and the one before had not
+        self._incarnations: Mapping[str, str] = {}
+
+    def record(self, at: float, reading: Reading) -> None:
+        """Add one reading taken at ``at`` (seconds, ascending). Unknown partitions keep what is known of their past."""
+        self._forget_recreated(at, reading)
+        self.added = len(reading.partitions.keys() - self.tracks.keys()) if self.tracks else 0
+        for gone in self.tracks.keys() - reading.partitions.keys():
+            del self.tracks[gone]
+        last_sweep = self.sweeps[-1] if self.sweeps else None
+        produced = consumed = 0
+        for partition, offsets in reading.partitions.items():
+            if isinstance(offsets, Unknown):
+                continue
+            track = self.tracks.get(partition)
+            if track is None:
+                track = self.tracks[partition] = Track()
+            elif track.end.last_at == last_sweep:
+                produced += max(0, offsets.end - (track.end.last or 0))
+                if offsets.committed is not None and track.committed.last is not None:
+                    consumed += max(0, offsets.committed - track.committed.last)
+            track.record(at, offsets)
+        self._add_totals(at, produced, consumed)
+        self.sweeps = (*self.sweeps[-2:], at)
+
+    def lost(self) -> None:
+        """Note that a sweep could not read this subscription: rates start anew with the next two readings."""
+        self.produced.clear()
+        self.consumed.clear()
+        self.sweeps = ()
+
+    def _add_totals(self, at: float, produced: int, consumed: int) -> None:
+        self.produced.add(at, (self.produced.last or 0) + produced)
+        self.consumed.add(at, (self.consumed.last or 0) + consumed)
+
+    def _forget_recreated(self, at: float, reading: Reading) -> None:
+        """A topic under the same name with another id is another topic: nothing seen of the old one applies."""
+        for topic, incarnation in reading.incarnations.items():
+            if self._incarnations.get(topic, incarnation) != incarnation:
+                self.recreated_at = at
+                for partition in [known for known in self.tracks if known.topic == topic]:
+                    del self.tracks[partition]
+        # A topic missing from this reading keeps its id, so that its return under another id is noticed.
+        self._incarnations = {**self._incarnations, **reading.incarnations}
+
+    def produced_rate(self, now: float, *, window: float = SMOOTH_WINDOW) -> float | None:
+        """Messages per second that arrived over the window, or over what is known of it."""
+        return self.produced.rate(now - window, now)
+
+    def consumed_rate(self, now: float, *, window: float = SMOOTH_WINDOW) -> float | None:
+        """Messages per second that were committed over the window, measured from commit to commit."""
+        return self.consumed.stepped_rate(now - window, now)
+
+    def surge(self) -> tuple[float, bool] | None:
+        """The production rate of the last interval if it stands out of what was usual, and whether that is confirmed.
+
+        Messages come at random, so a rise counts from three standard deviations of a Poisson count and a fifth upward. The
+        interval in which a rise began holds only a part of it: it is confirmed when the interval before rose as well.
+        """
+        if len(self.sweeps) < 3:
+            return None
+        before, previous, now = self.sweeps
+        last = self.produced.rate(previous, now)
+        earlier = self.produced.rate(before, previous)
+        usual = self.produced.rate(previous - SMOOTH_WINDOW, before)
+        if last is None or earlier is None or usual is None:
+            return None
+        if not _stands_out(last, usual, now - previous):
+            return None
+        return last, _stands_out(earlier, usual, previous - before)
+
+
+def _stands_out(rate: float, usual: float, seconds: float) -> bool:
+    noise = 3 * float((max(usual * seconds, 1.0)) ** 0.5) / seconds
+    return rate > usual * 1.2 and rate > usual + noise

@@ -1,0 +1,75 @@
+"""How many replicas are needed: the arithmetic of rule 2 of the design, and nothing else.
+
+demand of a partition  d = λ + L / catchUp       (Flink's autoscaler and DS2 use the same target rate)
+partitions of a replica m = as many as its capacity c carries
+replicas               n = ⌈P / m⌉               so every step is an even spread, and n never passes P
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, sqrt
+
+TOLERANCE = 1e-9  # so that 0.1 + 0.2 fits into 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one partition asks for, in messages per second: arrivals, and what draining its lag in time takes."""
+
+    arrival: float
+    drain: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.arrival + self.drain
+
+
+def even(partitions: int, per_replica: int) -> int:
+    """The replicas that carry ``partitions`` with at most ``per_replica`` on each: ⌈P / m⌉."""
+    return ceil(partitions / per_replica) if partitions else 0
+
+
+def even_at_least(partitions: int, replicas: int, ceiling: int) -> int:
+    """The smallest even spread of at least ``replicas``, or the largest one that the ceiling allows."""
+    if partitions <= 0 or ceiling <= 0:
+        return 0
+    if replicas <= 0:
+        return 0
+    spread = even(partitions, max(1, partitions // min(replicas, partitions)))
+    return spread if spread <= ceiling else even(partitions, ceil(partitions / ceiling))
+
+
+def replicas_needed(demands: Sequence[Demand], partitions: int, capacity: float, ceiling: int) -> int:
+    """The replicas that carry the demands, as an even spread of all ``partitions``, at most ``ceiling``.
+
+    ``demands`` are those of the partitions that more replicas can help (none that stands still); ``capacity`` is that of one
+    replica in messages per second, above zero. No demand needs no replica. The result never falls when a demand rises, unless
+    a partition's arrivals alone pass the capacity: that one is named instead of being answered with pods for all.
+
+    m is the largest number of partitions for which both hold: the mean demand of m partitions fits one replica, and so do
+    the arrivals of the m busiest, should they meet on one (a partition busier than a replica is counted as a full one
+    there, and left out of the second test: no spread helps it). Random arrivals are taken one standard deviation low in
+    that test, or the busiest would always look busier than they are.
+    """
+    capped = [min(demand.total, capacity) for demand in demands]
+    total = sum(capped)
+    if not capped or total <= TOLERANCE or ceiling <= 0:
+        return 0
+    mean = total / len(capped)
+    by_mean = floor(capacity / mean + TOLERANCE)
+    by_busiest = _busiest_fitting([demand.arrival for demand in demands if demand.arrival < capacity], capacity)
+    per_replica = max(1, min(by_mean, by_busiest, partitions))
+    return even_at_least(partitions, even(partitions, per_replica), ceiling)
+
+
+def _busiest_fitting(arrivals: Sequence[float], capacity: float) -> int:
+    """How many of the busiest arrivals fit into one capacity together."""
+    fitting, load = 0, 0.0
+    for arrival in sorted(arrivals, reverse=True):
+        load += max(0.0, arrival - sqrt(arrival / 10))
+        if load > capacity + TOLERANCE:
+            return fitting
+        fitting += 1
+    return max(fitting, 1) if fitting < len(arrivals) or not arrivals else 10**9
