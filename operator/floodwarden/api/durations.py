@@ -1,0 +1,101 @@
+"""Durations as people write them in manifests: ``500ms``, ``30s``, ``2m``, ``1h30m``.
+
+A :class:`Duration` keeps the text as written and knows its seconds. :class:`DurationRange` bounds a field, with one
+definition for Python and for the API server (a CEL rule). Used by the resource modules and by whoever fills a status.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from floodwarden.api.rules import Rule
+
+_NUMBER: Final = r"[0-9]{1,6}(\.[0-9]{1,3})?"
+# Units fall in size, each at most once, and digits are bounded, so that no text overflows Go's 292 years of nanoseconds.
+PATTERN: Final = rf"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
+MIN_LENGTH: Final = 2
+MAX_LENGTH: Final = 32
+_PART: Final = re.compile(r"([0-9.]+)(ms|s|m|h)")
+_UNIT_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+EXAMPLES: Final = "written like 500ms, 30s, 2m or 1h30m (a day is 24h)"
+
+
+def duration_seconds(text: str) -> float:
+    """Seconds in a duration such as ``1h30m``; ValueError with what to write instead where it is none."""
+    if not (MIN_LENGTH <= len(text) <= MAX_LENGTH and re.match(PATTERN, text)):
+        raise ValueError(f"{text!r} is not a duration; durations are {EXAMPLES}")
+    milliseconds = sum(float(number) * _UNIT_SECONDS[unit] * 1000 for number, unit in _PART.findall(text))
+    return round(milliseconds, 3) / 1000
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest duration text, to the millisecond under a minute and to the second above: ``340ms``, ``1.25s``, ``2m5s``.
+
+    Negative durations have no text: ValueError.
+    """
+    if seconds < 0:
+        raise ValueError(f"a duration cannot be negative, got {seconds}")
+    milliseconds = round(seconds * 1000)
+    if milliseconds < 1000:
+        return f"{milliseconds}ms" if milliseconds else "0s"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:g}s"
+    minutes, rest = divmod(round(milliseconds / 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
+
+
+class Duration(str):
+    """A duration as written. Compare by :attr:`seconds`: ``60s`` and ``1m`` are different texts."""
+
+    __slots__ = ()
+
+    @property
+    def seconds(self) -> float:
+        """Its length in seconds."""
+        return duration_seconds(self)
+
+    @classmethod
+    def of(cls, seconds: float) -> Self:
+        """The duration of so many seconds, for a status."""
+        return cls(format_duration(seconds))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(pattern=PATTERN, min_length=MIN_LENGTH, max_length=MAX_LENGTH)
+        return core_schema.no_info_after_validator_function(cls, text)
+
+
+@dataclass(frozen=True, slots=True)
+class DurationRange:
+    """Bounds of a duration field, both included: ``Annotated[Duration, DurationRange("1s", "24h")]``."""
+
+    least: str
+    most: str
+
+    @property
+    def message(self) -> str:
+        return f"must be a duration from {self.least} to {self.most}, {EXAMPLES}"
+
+    def check(self, value: Duration) -> Duration:
+        if not duration_seconds(self.least) <= value.seconds <= duration_seconds(self.most):
+            raise ValueError(self.message)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # The rule takes the pattern's place: its refusal is a sentence, that of a pattern the pattern.
+        schema = {key: value for key, value in handler(core).items() if key != "pattern"}
+        pattern = PATTERN.replace("\\", "\\\\")
+        within = f"duration(self) >= duration('{self.least}') && duration(self) <= duration('{self.most}')"
+        rule = Rule(f"self.size() > 1 && self.matches('{pattern}') && {within}", self.message)
+        return {**schema, "x-kubernetes-validations": [rule.as_schema()]}
