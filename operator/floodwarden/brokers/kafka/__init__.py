@@ -1,0 +1,11 @@
+"""Kafka: reads consumer groups, offsets and log ends in a few requests per broker node.
+
+From the outside in: ``adapter`` (one sweep) → ``topics``, ``groups``, ``logs`` (what is read) → ``nodes`` (every broker node,
+with backoff) → ``connection`` (one socket) → ``protocol`` (kafka-python's message classes) and ``security``; ``errors``
+translates what brokers answer. hack/adr/0001-kafka-client.md says why it is built this way.
+"""
+
+from floodwarden.brokers.kafka.adapter import KafkaBroker
+from floodwarden.brokers.kafka.security import Security, SecurityError
+
+__all__ = ["KafkaBroker", "Security", "SecurityError"]

@@ -1,0 +1,122 @@
+"""One sweep over a Kafka cluster: puts commits, topics and logs together into a snapshot.
+
+Implements ``brokers.base.Broker``. Requests per sweep, once everything is known: one OffsetFetch per coordinator and one
+ListOffsets per leader, with members one or two Describes per coordinator; every few seconds metadata and log starts besides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from floodwarden.brokers.kafka.groups import Commits, Groups
+from floodwarden.brokers.kafka.logs import Extent, Logs
+from floodwarden.brokers.kafka.nodes import Nodes
+from floodwarden.brokers.kafka.security import Security
+from floodwarden.brokers.kafka.topics import Topic, Topics
+from floodwarden.core.observation import (
+    Group,
+    Offsets,
+    Partition,
+    Query,
+    Reading,
+    Snapshot,
+    Subscription,
+    Unknown,
+    UnknownReason,
+)
+
+SWEEP_SECONDS: Final = 8.0
+
+
+class KafkaBroker:
+    """A Kafka cluster, reached through its bootstrap servers (``host:port``)."""
+
+    def __init__(self, bootstrap_servers: Sequence[str], security: Security | None = None) -> None:
+        self._nodes = Nodes(bootstrap_servers, security or Security())
+        self._topics = Topics(self._nodes)
+        self._groups = Groups(self._nodes)
+        self._logs = Logs(self._nodes, self._topics)
+
+    async def observe(self, queries: Collection[Query]) -> Snapshot:
+        """See ``Broker.observe``; ends within 8 seconds."""
+        sent_before = self._nodes.requests
+        self._nodes.begin(asyncio.get_running_loop().time() + SWEEP_SECONDS)
+        subscriptions = list(dict.fromkeys(query.subscription for query in queries))
+        groups = {subscription.group for subscription in subscriptions}
+        if not subscriptions or not self._nodes.all:
+            await self._topics.read(())
+        self._groups.keep(groups)
+        # Commits before log ends: the other way round a lag could come out negative.
+        commits = await self._groups.commits(groups)
+        described = await self._groups.describe({query.subscription.group for query in queries if query.members})
+        topics = {topic for subscription in subscriptions for topic in _topics_of(subscription, commits)}
+        await self._topics.refresh(topics)
+        extents = await self._logs.read(topics)
+        readings = {
+            subscription: self._reading(subscription, commits[subscription.group], extents, described)
+            for subscription in subscriptions
+        }
+        return Snapshot(
+            readings=readings,
+            requests=self._nodes.requests - sent_before,
+            nodes=self._nodes.all,
+            unreachable=self._nodes.unreachable,
+            version=self._nodes.version,
+        )
+
+    async def close(self) -> None:
+        """See ``Broker.close``."""
+        await self._nodes.close()
+
+    def _reading(
+        self,
+        subscription: Subscription,
+        commits: Commits | Unknown,
+        extents: Mapping[Partition, Extent | Unknown],
+        described: Mapping[str, Group | Unknown],
+    ) -> Reading | Unknown:
+        if isinstance(commits, Unknown):
+            return commits
+        partitions: dict[Partition, Offsets | Unknown] = {}
+        incarnations: dict[str, str] = {}
+        missing: set[str] = set()
+        for name in _names(subscription, commits):
+            topic = self._topics[name]
+            if isinstance(topic, Topic):
+                incarnations[name] = topic.id
+                for partition in topic.leaders:
+                    partitions[partition] = _offsets(extents[partition], commits.get(partition))
+            elif topic.reason is not UnknownReason.TOPIC_MISSING:
+                # Which partitions it has is not known, so nothing can be said of the whole.
+                return topic
+            elif subscription.topics:
+                missing.add(name)
+            else:
+                # Deleted, and the coordinator has not dropped the group's offsets yet.
+                partitions.update((partition, topic) for partition in commits if partition.topic == name)
+        return Reading(
+            partitions=partitions,
+            incarnations={name: incarnation for name, incarnation in incarnations.items() if incarnation},
+            missing_topics=frozenset(missing),
+            group=described.get(subscription.group),
+        )
+
+
+def _names(subscription: Subscription, commits: Commits) -> Iterable[str]:
+    """The topics a subscription reads: those it names, else all that its group has committed."""
+    return subscription.topics or sorted({partition.topic for partition in commits})
+
+
+def _topics_of(subscription: Subscription, commits: Mapping[str, Commits | Unknown]) -> Iterable[str]:
+    committed = commits[subscription.group]
+    return subscription.topics if isinstance(committed, Unknown) else _names(subscription, committed)
+
+
+def _offsets(extent: Extent | Unknown, committed: int | Unknown | None) -> Offsets | Unknown:
+    if isinstance(extent, Unknown):
+        return extent
+    if isinstance(committed, Unknown):
+        return committed
+    return Offsets(extent.start, extent.end, committed)
