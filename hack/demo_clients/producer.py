@@ -17,6 +17,7 @@ from .settings import Settings, Stop, log
 
 TICK_SECONDS = 0.02
 REPORT_SECONDS = 5.0
+LOOK_SECONDS = 0.2
 CLOSE_SECONDS = 15.0
 # A pause of the machine is not made good by a burst: at most this much of the schedule is caught up.
 CATCH_UP_SECONDS = 1.0
@@ -82,7 +83,7 @@ def run(settings: Settings, stop: Stop) -> Counter:
     while not stop.asked:
         now = time.monotonic()
         if now >= next_look:
-            next_look = now + 1.0
+            next_look = now + LOOK_SECONDS
             wanted = current(settings.control, time.time(), settings.base_rate)
             if wanted != rate:
                 log(f"rate changes from {rate:.0f}/s to {wanted:.0f}/s")

@@ -1,6 +1,6 @@
 """The producer's rate, changed while it runs by a file in the pod: `python -m demo_clients.rate 700 90` means 700 msg/s for 90 s.
 
-`kubectl exec` runs this in the producer's pod; `producer.py` reads the file once a second. The wish ends by itself,
+`kubectl exec` runs this in the producer's pod; `producer.py` reads the file five times a second. The wish ends by itself,
 so whoever asked for a spike need not live to end it.
 """
 

@@ -1,0 +1,146 @@
+"""The demo's story: steady traffic, a spike, what Floodwarden makes of it, and the proof. `demo_stages` has laid the ground.
+
+Every wait has an end, and says what it waited for in vain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from floodhack.demo_plan import Plan
+from floodhack.demo_proof import Evidence, judge, look
+from floodhack.demo_sampler import ClusterLook, KafkaLook, Sampler
+from floodhack.demo_shell import Shell
+from floodhack.demo_timeline import Timeline, Times, times
+from floodhack.demo_view import View
+from floodhack.errors import HackError
+from floodhack.waiting import until
+
+FIRST_READING_SECONDS = 60.0
+PROOF_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run showed."""
+
+    timeline: Timeline
+    acts: Times
+    proof: list[tuple[bool, str]]
+
+    @property
+    def worked(self) -> bool:
+        """Whether every part of the proof holds."""
+        return all(holds for holds, _ in self.proof)
+
+
+class Story:
+    """One run of the traffic, over a timeline that is filled meanwhile."""
+
+    def __init__(self, shell: Shell, plan: Plan, bootstrap: list[str], timeline: Timeline, view: View) -> None:
+        self.shell = shell
+        self.plan = plan
+        self.timeline = timeline
+        self.view = view
+        kafka = KafkaLook(",".join(bootstrap), plan)
+        self.sampler = Sampler(timeline, kafka, ClusterLook(shell.instance.kubeconfig, plan), view.seen)
+
+    def tell(self) -> Outcome:
+        """Run it all; HackError as soon as an act fails."""
+        plan = self.plan
+        self.sampler.start()
+        try:
+            before = self._steady()
+            self._spike()
+            self._scaled()
+            self._drained()
+            proof = self._proved(before)
+            self._until(lambda: time.time() >= (self.timeline.spike_end or 0.0), plan.spike_seconds, "the end of the spike")
+            if plan.watch_lowering:
+                self._lowered()
+        finally:
+            self.sampler.stop()
+        return Outcome(self.timeline, self._acts(), proof)
+
+    def _steady(self) -> int:
+        """Steady traffic for a while; the replicas that carry it."""
+        plan = self.plan
+        self.view.act(f"{plan.steady_rate} msg/s for {plan.steady_seconds} s")
+
+        def flowing() -> bool:
+            last = self.timeline.last
+            return last is not None and last.owners == plan.min_replicas and bool(last.committed) and bool(last.state)
+
+        self._until(flowing, FIRST_READING_SECONDS, "consumers that commit and a first reading by Floodwarden")
+        until_at = time.time() + plan.steady_seconds
+        self._until(lambda: time.time() >= until_at, plan.steady_seconds + 10.0, "steady traffic")
+        last = self.timeline.last
+        assert last is not None
+        if last.replicas is None or (last.lag or 0) > plan.max_lag_messages:
+            much = f"the lag is {last.lag} with {last.replicas} pods"
+            raise HackError(f"steady traffic should stay within the limit, but {much}; is the machine busy with something else?")
+        return last.replicas
+
+    def _spike(self) -> None:
+        plan = self.plan
+        self.view.act(f"a spike: {plan.spike_rate} msg/s for {plan.spike_seconds} s")
+        # The wish ends by itself in the producer's pod, whatever becomes of this program.
+        self.shell.kubectl("exec", "-n", plan.namespace, f"deployment/{plan.producer}", "--", *rate_command(plan))
+        self.timeline.spike_at = time.time()
+        self.timeline.spike_end = self.timeline.spike_at + plan.spike_seconds
+
+    def _scaled(self) -> None:
+        plan = self.plan
+        self._until(lambda: self._acts().decided is not None, plan.scale_patience, "Floodwarden to scale the Deployment")
+        raised = self.timeline.last
+        self.view.act(f"Floodwarden scaled {plan.deployment} to {raised.replicas if raised else '?'} replicas; the pods start")
+        self._until(lambda: self._acts().pods_ready is not None, plan.ready_patience, "the new pods to be ready")
+        self._until(lambda: self._acts().owners_ready is not None, plan.ready_patience, "every new consumer to own a partition")
+
+    def _drained(self) -> None:
+        plan = self.plan
+        self.view.act("all consumers are at work; the backlog drains")
+        what = f"the lag to come back under {plan.max_lag_messages:,} messages"
+        self._until(lambda: self._acts().drained is not None, plan.drain_patience, what)
+
+    def _proved(self, before: int) -> list[tuple[bool, str]]:
+        """Look with the broker's tool and kubectl until all holds; the last look, which may say that it does not."""
+        self.view.act("the lag is under the limit again; asking Kafka's own tool and the Deployment")
+        deadline = time.monotonic() + PROOF_SECONDS
+        while True:
+            evidence: Evidence = look(self.shell, self.plan)
+            proof = judge(evidence, self.plan, before=before)
+            if all(holds for holds, _ in proof) or time.monotonic() > deadline:
+                return proof
+
+    def _lowered(self) -> None:
+        plan = self.plan
+        self.view.act(
+            f"{plan.steady_rate} msg/s again; Floodwarden waits {plan.stabilization_seconds} s before it takes pods away"
+        )
+
+        def lowered() -> bool:
+            last = self.timeline.last
+            return self._acts().lowered is not None and last is not None and last.ready == last.replicas == plan.min_replicas
+
+        self._until(lowered, plan.lower_patience, f"Floodwarden to go back to {plan.min_replicas} replicas")
+
+    def _acts(self) -> Times:
+        return times(self.timeline, self.plan.calm_seconds)
+
+    def _until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        def dead() -> str | None:
+            return None if self.sampler.is_alive() else "the sampler has ended, which it should not"
+
+        try:
+            until(condition, seconds=seconds, what=f"waiting for {what}", every=0.2, dead=dead)
+        except HackError as error:
+            trouble = f" (last trouble of the demo's own readings: {self.sampler.trouble})" if self.sampler.trouble else ""
+            raise HackError(f"{error}{trouble}") from error
+
+
+def rate_command(plan: Plan) -> list[str]:
+    """What to run in the producer's pod for the spike."""
+    return ["python", "-m", "demo_clients.rate", str(plan.spike_rate), str(plan.spike_seconds)]
