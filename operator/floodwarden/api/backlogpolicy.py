@@ -200,7 +200,8 @@ class Capacity(ApiModel):
     measured_at: Timestamp
     """When it was last measured."""
     basis: Basis
-    """Measured: while messages waited, so that replicas were busy. AtLeast: seen, but they may be able to do more."""
+    """Measured: while messages waited, so that replicas were busy. AtLeast: seen while they were not busy, or long ago; they
+    can do this, perhaps more."""
 
 
 class PartitionsStatus(ApiModel):
@@ -251,7 +252,7 @@ class BacklogPolicyStatus(ApiModel):
     observed_generation: Count | None = None
     """The generation of the spec that this status answers."""
     state: Annotated[str, Field(max_length=64)] | None = None
-    """The state in one word; the reference page lists them."""
+    """The state in one word: the reason that matters most, as in the list of reasons of the reference page."""
     message: Annotated[str, Field(max_length=32768)] | None = None
     """Whether it is fine and, if not, why, in a sentence."""
     lag: Lag | None = None

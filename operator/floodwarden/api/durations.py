@@ -28,7 +28,7 @@ EXAMPLES: Final = "written like 500ms, 30s, 2m or 1h30m (a day is 24h)"
 
 def duration_seconds(text: str) -> float:
     """Seconds in a duration such as ``1h30m``; ValueError with what to write instead where it is none."""
-    if not (MIN_LENGTH <= len(text) <= MAX_LENGTH and re.match(PATTERN, text)):
+    if not (MIN_LENGTH <= len(text) <= MAX_LENGTH and re.fullmatch(PATTERN, text)):
         raise ValueError(f"{text!r} is not a duration; durations are {EXAMPLES}")
     milliseconds = sum(float(number) * _UNIT_SECONDS[unit] * 1000 for number, unit in _PART.findall(text))
     return round(milliseconds, 3) / 1000

@@ -49,6 +49,7 @@ class ObjectMeta(ApiModel):
     annotations: Annotated[Mapping[str, str], AfterValidator(lambda given: MappingProxyType(dict(given)))] = Field(
         default_factory=dict
     )
+    creation_timestamp: str = ""
     deletion_timestamp: str | None = None
 
 

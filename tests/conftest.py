@@ -1,0 +1,56 @@
+"""Fixtures for every test that needs a cluster: the cluster itself, its kubectl, a namespace of one's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from floodhack.gobuild import KUBERNETES
+from floodhack.instance import CHECKOUT, Instance
+from tests.support.kubectl import Kubectl
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster. ``bin`` is the folder of its kubectl."""
+
+    kubeconfig: Path
+    bin: Path
+
+
+def _hack_cluster(*args: str) -> int:
+    """Run hack/cluster for the current instance, its progress on our standard error; the exit status."""
+    command = [sys.executable, str(CHECKOUT / "hack" / "cluster"), *args]
+    return subprocess.run(command, stdout=sys.stderr, check=False).returncode
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The cluster of FLOODWARDEN_INSTANCE: the one that runs, or one made for this session and ended with it."""
+    found = _hack_cluster("status") == 0
+    if not found and _hack_cluster("up") != 0:
+        pytest.fail("hack/cluster up failed: run it by hand, and see `hack/cluster logs`")
+    yield Cluster(Instance.current().kubeconfig, KUBERNETES.bin)
+    if not found:
+        _hack_cluster("down")
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """kubectl for that cluster."""
+    return Kubectl(cluster.bin / "kubectl", cluster.kubeconfig)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A namespace for one test, deleted after it."""
+    name = f"test-{uuid4().hex[:8]}"
+    kubectl.run("create", "namespace", name)
+    yield name
+    kubectl.run("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,197 @@
+"""Manifests that the API server must refuse, each with words of the refusal that say what to do instead.
+
+Every case is a good manifest with one thing changed. ``test_crds`` applies them.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Final
+
+Object = dict[str, Any]
+
+BROKER: Final[Object] = {
+    "apiVersion": "floodwarden.dev/v1alpha1",
+    "kind": "MessageBroker",
+    "metadata": {"name": "main", "namespace": "default"},
+    "spec": {"type": "Kafka", "kafka": {"bootstrapServers": ["127.0.0.1:9092"]}},
+}
+SASL: Final[Object] = {"protocol": "SASL_SSL", "mechanism": "SCRAM-SHA-512", "credentialsSecretRef": {"name": "kafka"}}
+POLICY: Final[Object] = {
+    "apiVersion": "floodwarden.dev/v1alpha1",
+    "kind": "BacklogPolicy",
+    "metadata": {"name": "billing", "namespace": "default"},
+    "spec": {
+        "brokerRef": {"name": "main"},
+        "subscription": {"group": "billing", "topics": ["orders"]},
+        "maxLag": {"messages": 10000},
+        "consumers": {"targetRef": {"name": "billing"}, "minReplicas": 2},
+    },
+}
+
+
+class _Removed:
+    """Stands for a field that is not there."""
+
+
+GONE: Final = _Removed()
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A good manifest whose ``field`` (dotted, under spec) is set to ``value``; the refusal must hold every text of ``says``."""
+
+    name: str
+    good: Object
+    field: str
+    value: Any
+    says: tuple[str, ...]
+
+    def manifest(self) -> Object:
+        changed = copy.deepcopy(self.good)
+        *parents, last = self.field.split(".")
+        place = changed["spec"]
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        if isinstance(self.value, _Removed):
+            del place[last]
+        else:
+            place[last] = self.value
+        return changed
+
+
+def _broker(name: str, field: str, value: Any, *says: str) -> Wrong:
+    return Wrong(f"broker: {name}", BROKER, field, value, says)
+
+
+def _policy(name: str, field: str, value: Any, *says: str) -> Wrong:
+    return Wrong(f"policy: {name}", POLICY, field, value, says)
+
+
+_HOST_PORT = "must be host:port without a scheme, the port from 1 to 65535"
+_OBJECT_NAME = "must be the name of a Kubernetes object: lower case letters"
+_DURATION = "written like 500ms, 30s, 2m or 1h30m"
+_SECURITY = "kafka.security"
+
+WRONG: Final = (
+    _broker("no type", "type", GONE, "spec.type: Required value"),
+    _broker("a type to come", "type", "RabbitMQ", 'Unsupported value: "RabbitMQ": supported values: "Kafka"'),
+    _broker("a type in lower case", "type", "kafka", 'supported values: "Kafka"'),
+    _broker("no block", "kafka", GONE, "spec.kafka: Required value: type Kafka and the block kafka belong together"),
+    _broker("a block to come", "rabbitmq", {"vhost": "/"}, 'unknown field "spec.rabbitmq"'),
+    _broker("no addresses", "kafka", {}, "spec.kafka.bootstrapServers: Required value"),
+    _broker("empty addresses", "kafka.bootstrapServers", [], "should have at least 1 items"),
+    _broker("one address as text", "kafka.bootstrapServers", "a:9092", "must be of type array"),
+    _broker("an address without a port", "kafka.bootstrapServers", ["kafka-0"], "bootstrapServers[0]", _HOST_PORT),
+    _broker("an address with a scheme", "kafka.bootstrapServers", ["kafka://kafka-0:9092"], "bootstrapServers[0]", _HOST_PORT),
+    _broker("a list in one address", "kafka.bootstrapServers", ["a:9092,b:9092"], "bootstrapServers[0]", _HOST_PORT),
+    _broker("a port that cannot be", "kafka.bootstrapServers", ["a:9092", "a:99999"], "bootstrapServers[1]", _HOST_PORT),
+    _broker("an address twice", "kafka.bootstrapServers", ["a:9092", "a:9092"], 'Duplicate value: "a:9092"'),
+    _broker("17 addresses", "kafka.bootstrapServers", [f"a{n}:9092" for n in range(17)], "must have at most 16 items"),
+    _broker("a protocol that is none", f"{_SECURITY}.protocol", "TLS", '"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"'),
+    _broker(
+        "SASL without a mechanism",
+        _SECURITY,
+        {"protocol": "SASL_SSL", "credentialsSecretRef": {"name": "kafka"}},
+        "spec.kafka.security.mechanism: Required value",
+        "set it to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    ),
+    _broker(
+        "SASL without credentials",
+        _SECURITY,
+        {"protocol": "SASL_PLAINTEXT", "mechanism": "PLAIN"},
+        "spec.kafka.security.credentialsSecretRef: Required value",
+        "name a Secret with the keys username and password",
+    ),
+    _broker("a mechanism that is none", _SECURITY, {**SASL, "mechanism": "GSSAPI"}, '"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"'),
+    _broker(
+        "a mechanism without SASL",
+        _SECURITY,
+        {"protocol": "SSL", "mechanism": "PLAIN"},
+        "spec.kafka.security.mechanism: Forbidden",
+        "remove it, or set protocol to SASL_SSL or SASL_PLAINTEXT",
+    ),
+    _broker(
+        "credentials without SASL",
+        _SECURITY,
+        {"credentialsSecretRef": {"name": "kafka"}},
+        "spec.kafka.security.credentialsSecretRef: Forbidden",
+        "remove it, or set protocol to SASL_SSL or SASL_PLAINTEXT",
+    ),
+    _broker(
+        "an authority without TLS",
+        _SECURITY,
+        {"protocol": "PLAINTEXT", "caSecretRef": {"name": "ca"}},
+        "spec.kafka.security.caSecretRef: Forbidden",
+        "remove it, or set protocol to SSL or SASL_SSL",
+    ),
+    _broker(
+        "a client's certificate without TLS",
+        _SECURITY,
+        {**SASL, "protocol": "SASL_PLAINTEXT", "clientCertificateSecretRef": {"name": "client"}},
+        "spec.kafka.security.clientCertificateSecretRef: Forbidden",
+        "remove it, or set protocol to SSL or SASL_SSL",
+    ),
+    _broker(
+        "a Secret without a name", _SECURITY, {**SASL, "credentialsSecretRef": {}}, "credentialsSecretRef.name: Required value"
+    ),
+    _broker(
+        "a Secret's name in capitals", _SECURITY, {**SASL, "caSecretRef": {"name": "My_CA"}}, "caSecretRef.name", _OBJECT_NAME
+    ),
+    _broker(
+        "a Secret's key with a slash",
+        _SECURITY,
+        {**SASL, "caSecretRef": {"name": "ca", "key": "certs/ca.crt"}},
+        "caSecretRef.key",
+        "must be a key of a Secret's data",
+    ),
+    _broker("a password in the manifest", f"{_SECURITY}.password", "hunter2", 'unknown field "spec.kafka.security.password"'),
+    _broker("sweeps too often", "sweepInterval", "100ms", "must be a duration from 500ms to 5m"),
+    _broker("sweeps too seldom", "sweepInterval", "10m", "must be a duration from 500ms to 5m"),
+    _broker("an interval as a number", "sweepInterval", 5, "sweepInterval in body must be of type string"),
+    _broker(
+        "a namespace pattern", "allowedNamespaces", ["shop-*"], 'must be the name of a namespace, such as shop, or "*" for all'
+    ),
+    _broker("all namespaces and one", "allowedNamespaces", ["*", "shop"], '"*" allows every namespace: remove the other entries'),
+    _policy("no broker", "brokerRef", GONE, "spec.brokerRef: Required value"),
+    _policy("a broker's address for its name", "brokerRef.name", "127.0.0.1:9092", "spec.brokerRef.name", _OBJECT_NAME),
+    _policy("a namespace with a dot", "brokerRef.namespace", "shop.prod", "must be the name of a namespace"),
+    _policy("no subscription", "subscription", GONE, "spec.subscription: Required value"),
+    _policy("no group", "subscription.group", GONE, "spec.subscription.group: Required value"),
+    _policy("an empty group", "subscription.group", "", "subscription.group in body should be at least 1 chars long"),
+    _policy("a group with a space", "subscription.group", "billing ", "write the consumer's group.id as it is"),
+    _policy("no topics in the list", "subscription.topics", [], "should have at least 1 items"),
+    _policy("a topic twice", "subscription.topics", ["orders", "orders"], 'Duplicate value: "orders"'),
+    _policy("a topic pattern", "subscription.topics", ["orders.*"], "topics[0]", "must be the name of a Kafka topic"),
+    _policy("no limit", "maxLag", {}, "spec.maxLag", "set messages, seconds or both"),
+    _policy("a limit of 0", "maxLag.messages", 0, "should be greater than or equal to 1"),
+    _policy("a limit as a duration", "maxLag.seconds", "30s", "maxLag.seconds in body must be of type int"),
+    _policy("a fraction of a second", "maxLag.seconds", 0.5, "maxLag.seconds in body must be of type int"),
+    _policy("a duration in days", "catchUp", "1d", "spec.catchUp", "must be a duration from 1s to 24h", _DURATION),
+    _policy("a duration without a unit", "catchUp", "60", "must be a duration from 1s to 24h", _DURATION),
+    _policy("a negative duration", "catchUp", "-5s", "must be a duration from 1s to 24h", _DURATION),
+    _policy("a duration of 0", "catchUp", "0s", "must be a duration from 1s to 24h", _DURATION),
+    _policy("an unknown mode", "mode", "Audit", 'supported values: "Enforce", "DryRun"'),
+    _policy("no consumers", "consumers", GONE, "spec.consumers: Required value"),
+    _policy("no target", "consumers.targetRef", GONE, "spec.consumers.targetRef: Required value"),
+    _policy("a target without a name", "consumers.targetRef", {"kind": "Deployment"}, "targetRef.name: Required value"),
+    _policy(
+        "a target in another namespace",
+        "consumers.targetRef.namespace",
+        "x",
+        'unknown field "spec.consumers.targetRef.namespace"',
+    ),
+    _policy("a target kind in lower case", "consumers.targetRef.kind", "deployment", "must be a kind, such as Deployment"),
+    _policy(
+        "a DaemonSet", "consumers.targetRef.kind", "DaemonSet", "targetRef.kind", "name a Deployment, StatefulSet or another kind"
+    ),
+    _policy("a Deployment of another group", "consumers.targetRef.apiVersion", "v1", "write apps/v1 or leave it out"),
+    _policy("a group without a version", "consumers.targetRef.apiVersion", "apps", "must be group/version, such as apps/v1"),
+    _policy("fewer than no replicas", "consumers.minReplicas", -1, "should be greater than or equal to 0"),
+    _policy("at most no replicas", "consumers.maxReplicas", 0, "should be greater than or equal to 1"),
+    _policy("more at least than at most", "consumers.maxReplicas", 1, "consumers.maxReplicas", "must not be below minReplicas"),
+    _policy("a window too long", "consumers.scaleDown.stabilization", "2h", "must be a duration from 0s to 1h"),
+    _policy("a throttle, which is to come", "throttle", {"when": "Always"}, 'unknown field "spec.throttle"'),
+    _policy("a misspelt field", "consumers.maxReplica", 5, 'unknown field "spec.consumers.maxReplica"'),
+)

@@ -1,0 +1,125 @@
+"""kubectl for tests: apply, read, wait with a deadline. The fixture ``kubectl`` gives one for the cluster under test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Object = dict[str, Any]
+Manifest = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class KubectlError(AssertionError):
+    """kubectl ended with an error; the text is what it said."""
+
+
+class Kubectl:
+    """Runs one cluster's kubectl. Kinds may be given as kubectl takes them: ``fwbp``, ``deployments``, ``events``."""
+
+    def __init__(self, program: Path, kubeconfig: Path) -> None:
+        self._start = (str(program), f"--kubeconfig={kubeconfig}")
+
+    def run(self, *args: str, stdin: str | None = None, within: float = 60.0) -> str:
+        """Standard output of ``kubectl args``; KubectlError with what it said where it fails or takes over ``within`` seconds."""
+        command = [*self._start, *args]
+        try:
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=within, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise KubectlError(f"kubectl {' '.join(args)} took over {within:g} s") from error
+        if done.returncode != 0:
+            raise KubectlError(done.stderr.strip() or done.stdout.strip())
+        return done.stdout
+
+    def apply(self, manifest: Manifest, *args: str, namespace: str | None = None) -> str:
+        """``kubectl apply`` of a file or folder (Path), YAML text, or one or several objects; unknown fields are refused."""
+        command = ["apply", "--validate=strict", *args, *_in(namespace)]
+        if isinstance(manifest, Path):
+            return self.run(*command, "-f", str(manifest))
+        return self.run(*command, "-f", "-", stdin=_text(manifest))
+
+    def would_store(self, manifest: Manifest, *, namespace: str | None = None) -> Object:
+        """One object as the API server would store it, defaults filled in; nothing is stored."""
+        stored: Object = json.loads(self.apply(manifest, "--dry-run=server", "-o", "json", namespace=namespace))
+        return stored
+
+    def get(self, kind: str, name: str, *, namespace: str = "default") -> Object:
+        """One object; KubectlError where there is none."""
+        found: Object = json.loads(self.run("get", kind, name, "-o", "json", *_in(namespace)))
+        return found
+
+    def objects(self, kind: str, *, namespace: str = "default", selector: str = "") -> list[Object]:
+        """The objects of a kind in a namespace."""
+        found = json.loads(self.run("get", kind, "-o", "json", f"--selector={selector}", *_in(namespace)))
+        return [dict(item) for item in found["items"]]
+
+    def delete(self, kind: str, name: str, *, namespace: str = "default", wait: bool = True) -> None:
+        """Delete an object if it is there, and by default wait until it is gone."""
+        self.run("delete", kind, name, "--ignore-not-found", f"--wait={str(wait).lower()}", *_in(namespace))
+
+    def write_status(self, kind: str, name: str, status: Mapping[str, Any], *, namespace: str = "default") -> Object:
+        """Merge into an object's status, through the status subresource; the object as it is then."""
+        patch = json.dumps({"status": dict(status)})
+        args = ("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch, "-o", "json")
+        patched: Object = json.loads(self.run(*args, *_in(namespace)))
+        return patched
+
+    def events(self, kind: str, name: str, *, namespace: str = "default") -> list[Object]:
+        """The Events about one object, oldest first. The kind is written in full, as in a manifest."""
+        about = f"--field-selector=involvedObject.kind={kind},involvedObject.name={name}"
+        found = json.loads(self.run("get", "events", about, "-o", "json", *_in(namespace)))["items"]
+        return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+
+    def wait_until(
+        self, kind: str, name: str, holds: Callable[[Object], bool], *, namespace: str = "default", within: float = 30.0
+    ) -> Object:
+        """The object as soon as ``holds`` is true of it; KubectlError with its last state after ``within`` seconds."""
+        deadline = time.monotonic() + within
+        while True:
+            found = self.get(kind, name, namespace=namespace)
+            if holds(found):
+                return found
+            if time.monotonic() > deadline:
+                last = yaml.safe_dump(found.get("status"), sort_keys=False)
+                raise KubectlError(f"{kind}/{name} did not come to what was waited for within {within:g} s; its status:\n{last}")
+            time.sleep(0.2)
+
+    def wait_for_condition(
+        self,
+        kind: str,
+        name: str,
+        condition: str,
+        *,
+        status: str = "True",
+        reason: str | None = None,
+        namespace: str = "default",
+        within: float = 30.0,
+    ) -> Object:
+        """The condition as soon as it has this status (and reason, where one is given); KubectlError after ``within`` seconds."""
+
+        def holds(found: Object) -> bool:
+            given = conditions(found).get(condition, {})
+            return given.get("status") == status and reason in (None, given.get("reason"))
+
+        return conditions(self.wait_until(kind, name, holds, namespace=namespace, within=within))[condition]
+
+
+def conditions(found: Object) -> dict[str, Object]:
+    """An object's conditions by type."""
+    return {condition["type"]: condition for condition in found.get("status", {}).get("conditions", ())}
+
+
+def _in(namespace: str | None) -> tuple[str, ...]:
+    return () if namespace is None else (f"--namespace={namespace}",)
+
+
+def _text(manifest: str | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    if isinstance(manifest, str):
+        return manifest
+    objects = [manifest] if isinstance(manifest, Mapping) else manifest
+    return yaml.safe_dump_all([dict(item) for item in objects], sort_keys=False)
