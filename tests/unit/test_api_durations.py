@@ -53,6 +53,7 @@ def test_no_duration(text: str) -> None:
         (60, "1m"),
         (125.4, "2m5s"),
         (7200, "2h"),
+        (float("inf"), "999999h"),
     ],
 )
 def test_format(seconds: float, text: str) -> None:

@@ -23,6 +23,7 @@ MIN_LENGTH: Final = 2
 MAX_LENGTH: Final = 32
 _PART: Final = re.compile(r"([0-9.]+)(ms|s|m|h)")
 _UNIT_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_LONGEST: Final = 999_999 * 3600.0  # seconds; the pattern has six digits for the hours
 EXAMPLES: Final = "written like 500ms, 30s, 2m or 1h30m (a day is 24h)"
 
 
@@ -37,11 +38,11 @@ def duration_seconds(text: str) -> float:
 def format_duration(seconds: float) -> str:
     """The shortest duration text, to the millisecond under a minute and to the second above: ``340ms``, ``1.25s``, ``2m5s``.
 
-    Negative durations have no text: ValueError.
+    Longer ones than 999999h (a century), also endless ones, are written as that. Negative ones have no text: ValueError.
     """
     if seconds < 0:
         raise ValueError(f"a duration cannot be negative, got {seconds}")
-    milliseconds = round(seconds * 1000)
+    milliseconds = round(min(seconds, _LONGEST) * 1000)
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds else "0s"
     if milliseconds < 60_000:
