@@ -19,6 +19,7 @@ from kubernetes.aio.config import ConfigException
 FIELD_MANAGER = "floodwarden"
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
+MESSAGE_LENGTH = 500  # characters; the API server may quote a whole object
 TIME_LIMIT = aiohttp.ClientTimeout(total=10, sock_connect=3)  # seconds; the total includes waiting for a connection
 
 
@@ -69,10 +70,17 @@ class Rest:
         self._client = client
 
     async def send(
-        self, method: str, path: str, *, query: dict[str, str] | None = None, body: Any = None, content_type: str = JSON
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> bytes:
         """The answer's body as it came; ApiError for anything but success, within TIME_LIMIT."""
-        headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": self._client.user_agent}
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._client.user_agent}
         url = f"{self._client.configuration.host}{path}"
         if query:
             url = f"{url}?{urlencode(query)}"
@@ -89,9 +97,9 @@ class Rest:
             raise _error(response.status, data)
         return data
 
-    async def get(self, path: str, **query: str) -> dict[str, Any]:
+    async def get(self, path: str, *, accept: str = JSON, **query: str) -> dict[str, Any]:
         """One object or list as plain dictionaries."""
-        return parse(await self.send("GET", path, query=query))
+        return parse(await self.send("GET", path, query=query, accept=accept))
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -112,7 +120,7 @@ def _error(status: int, data: bytes) -> ApiError:
         answer = {"message": data[:200].decode(errors="replace").strip()}
     message = answer.get("message") or f"HTTP status {status}"
     details = answer.get("details")
-    return ApiError(_failure(status), message, status=status, details=details)
+    return ApiError(_failure(status), message[:MESSAGE_LENGTH], status=status, details=details)
 
 
 def _failure(status: int) -> Failure:

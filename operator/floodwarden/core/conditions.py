@@ -33,6 +33,7 @@ class Type(StrEnum):
     WITHIN_LAG = "WithinLag"
     SCALING = "Scaling"
     STALLED = "Stalled"
+    REACHABLE = "Reachable"  # of a MessageBroker, beside Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,10 @@ def state(shown: Conditions) -> Reason:
 
 def _ready(policy: Policy, seen: Assessment, blocker: Gap | None, unknown_for: float) -> Condition:
     if blocker is not None:
-        return _condition(Type.READY, False, blocker.reason, blocker.message)
+        return condition_of(Type.READY, False, blocker.reason, blocker.message)
     if seen.lag is None and unknown_for >= LOST_AFTER:
         why = f"{seen.gaps[0].reason}: {seen.gaps[0].message}" if seen.gaps else "no reading"
-        return _condition(Type.READY, False, Reason.READING_LOST, why)
+        return condition_of(Type.READY, False, Reason.READING_LOST, why)
     if policy.dry_run:
         return Condition(Type.READY, True, Reason.DRY_RUN, ADVICE[Reason.DRY_RUN])
     return Condition(Type.READY, True, Reason.WATCHING, ADVICE[Reason.WATCHING])
@@ -107,7 +108,7 @@ def _ready(policy: Policy, seen: Assessment, blocker: Gap | None, unknown_for: f
 def _within(policy: Policy, seen: Assessment, decision: Decision) -> Condition:
     if decision.over is None:
         gap = seen.gaps[0] if seen.gaps else Gap(Reason.FIRST_READING, "")
-        return _condition(Type.WITHIN_LAG, None, gap.reason, gap.message)
+        return condition_of(Type.WITHIN_LAG, None, gap.reason, gap.message)
     waited = f", {seen.seconds:.1f} s" if seen.seconds is not None else ""
     at_least = "" if seen.exact else "at least "
     text = f"lag {at_least}{seen.lag:,} messages{waited}; limit {limit_text(policy)}"
@@ -129,7 +130,7 @@ def _scaling(policy: Policy, decision: Decision, memory: Memory) -> Condition:
         return Condition(Type.SCALING, True, decision.reason, decision.message)
     if step is not None and step.phase is Phase.OVERDUE and decision.desired == step.goal:
         text = f"{step.start} → {step.goal} replicas has not settled"
-        return _condition(Type.SCALING, True, Reason.STEP_OVERDUE, text)
+        return condition_of(Type.SCALING, True, Reason.STEP_OVERDUE, text)
     return Condition(
         Type.SCALING, decision.reason is Reason.SETTLING, decision.reason, decision.message or ADVICE[decision.reason]
     )
@@ -137,18 +138,18 @@ def _scaling(policy: Policy, decision: Decision, memory: Memory) -> Condition:
 
 def _stalled(seen: Assessment, decision: Decision) -> Condition:
     if decision.reason in (Reason.GROUP_STALLED, Reason.CONSUMERS_MISSING):
-        return _condition(Type.STALLED, True, decision.reason, decision.message)
+        return condition_of(Type.STALLED, True, decision.reason, decision.message)
     if decision.stalled:
-        return _condition(Type.STALLED, True, Reason.PARTITION_STALLED, _list(decision.stalled))
+        return condition_of(Type.STALLED, True, Reason.PARTITION_STALLED, _list(decision.stalled))
     if decision.hot:
-        return _condition(Type.STALLED, True, Reason.PARTITION_HOT, _list(decision.hot))
+        return condition_of(Type.STALLED, True, Reason.PARTITION_HOT, _list(decision.hot))
     if seen.lag is None:
         gap = seen.gaps[0] if seen.gaps else Gap(Reason.FIRST_READING, "")
-        return _condition(Type.STALLED, None, gap.reason, gap.message)
+        return condition_of(Type.STALLED, None, gap.reason, gap.message)
     return Condition(Type.STALLED, False, Reason.MOVING, ADVICE[Reason.MOVING])
 
 
-def _condition(type_: Type, status: bool | None, reason: Reason, what: str) -> Condition:
+def condition_of(type_: Type, status: bool | None, reason: Reason, what: str) -> Condition:
     """A condition that says what was seen and what to do next."""
     advice = ADVICE.get(reason, "")
     return Condition(type_, status, reason, f"{what}. {advice}" if what and advice else what or advice)

@@ -21,6 +21,7 @@ class UnknownReason(StrEnum):
     COORDINATOR_UNAVAILABLE = "CoordinatorUnavailable"  # moving, loading or not elected
     NO_LEADER = "PartitionWithoutLeader"
     TOPIC_MISSING = "TopicMissing"  # deleted, or never created
+    BROKER_NOT_READY = "BrokerNotReady"  # its spec or Secrets cannot be used: nobody was asked
     UNSUPPORTED = "BrokerUnsupported"  # the broker is too old to answer, or refuses this request for good
     BROKER_ERROR = "BrokerError"  # an answer with any other error
 

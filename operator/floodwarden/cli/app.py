@@ -1,0 +1,71 @@
+"""The command line. ``floodwarden run`` is what the image starts; each option can also come from the environment."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from floodwarden.cli.logs import configure
+from floodwarden.cluster.client import ClusterConfigError
+from floodwarden.handlers.process import run as run_process
+
+app = typer.Typer(
+    name="floodwarden",
+    help="Keeps messages from being lost and backlogs from flooding.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@app.callback()
+def main_options() -> None:
+    """Subcommands follow."""
+
+
+@app.command()
+def run(
+    namespaces: Annotated[
+        str, typer.Option(envvar="FLOODWARDEN_NAMESPACES", help="Namespaces to watch, with commas between; all without it.")
+    ] = "",
+    listen: Annotated[
+        str, typer.Option(envvar="FLOODWARDEN_LISTEN", help="host:port of /metrics, /healthz and /readyz.")
+    ] = "0.0.0.0:8080",
+    log_level: Annotated[LogLevel, typer.Option(envvar="FLOODWARDEN_LOG_LEVEL", help="Least level to log.")] = LogLevel.INFO,
+    log_format: Annotated[
+        LogFormat, typer.Option(envvar="FLOODWARDEN_LOG_FORMAT", help="json for machines, console for people.")
+    ] = LogFormat.JSON,
+) -> None:
+    """Run the operator in the cluster that KUBECONFIG, or the pod it runs in, names."""
+    configure(log_level.value, log_format is LogFormat.JSON)
+    watched = sorted({name.strip() for name in namespaces.split(",") if name.strip()}) or None
+    try:
+        asyncio.run(run_process(listen, watched))
+    except ClusterConfigError as error:
+        typer.echo(f"floodwarden: {error}", err=True)
+        raise typer.Exit(2) from error
+    except OSError as error:
+        typer.echo(f"floodwarden: cannot listen on {listen}: {error.strerror}; choose another with --listen", err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command("version")
+def show_version() -> None:
+    """Print the version."""
+    typer.echo(version("floodwarden"))

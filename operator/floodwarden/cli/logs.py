@@ -1,0 +1,42 @@
+"""Structured logs for everything the process says, libraries included: one JSON object, or one readable line, each."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+QUIET = ("kopf", "kafka", "aiohttp", "asyncio", "kubernetes")  # libraries that are of interest only when something is wrong
+
+
+def configure(level: str, as_json: bool) -> None:
+    """Log to stderr from ``level`` upward; libraries from warning upward unless level is debug."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # Locals are never rendered: they may hold what a Secret held.
+    plain_tracebacks = structlog.dev.ConsoleRenderer(
+        exception_formatter=structlog.dev.plain_traceback, colors=sys.stderr.isatty()
+    )
+    final: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()] if as_json else [plain_tracebacks]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final]
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    if level != "debug":
+        for name in QUIET:
+            logging.getLogger(name).setLevel(logging.WARNING)

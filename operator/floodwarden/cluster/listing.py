@@ -1,0 +1,36 @@
+"""Lists objects by their metadata only: enough to tell which exist, and how new they are.
+
+``list_objects(rest, api_version, plural, namespaces) -> [Listed] | None``. RBAC needed: list on the resource.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from floodwarden.cluster.rest import ApiError, Rest, path
+
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+
+
+async def list_objects(rest: Rest, api_version: str, plural: str, namespaces: Collection[str] | None) -> list[Listed] | None:
+    """All objects of a kind in the namespaces (None: in all), as they are now; None where it did not answer."""
+    scopes = [[]] if namespaces is None else [["namespaces", namespace] for namespace in namespaces]
+    try:
+        pages = await asyncio.gather(*(rest.get(path(api_version, *scope, plural), accept=METADATA_ONLY) for scope in scopes))
+    except ApiError:
+        return None
+    return [
+        Listed(meta["namespace"], meta["name"], meta["uid"], meta.get("generation", 0))
+        for page in pages
+        for meta in (item["metadata"] for item in page.get("items", []))
+    ]

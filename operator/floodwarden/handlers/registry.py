@@ -1,0 +1,78 @@
+"""The kopf side: watches the two resources and feeds the store; nothing else happens here.
+
+Handlers take raw watch events only, so that kopf writes nothing to any object: no finalizers, no progress, no annotations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import kopf
+import structlog
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
+from floodwarden.sweep.store import Key, Store
+
+SERVER_TIMEOUT = 600.0  # seconds after which the API server ends a watch and it is taken up where it was
+INACTIVE_AFTER = 90.0  # seconds without even a bookmark after which a stream counts as dead
+CONNECT_WITHIN = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+def registry_for(store: Store) -> kopf.OperatorRegistry:
+    """A registry of our own, with one handler for each kind."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(_login)
+    for kind in (MessageBroker, BacklogPolicy):
+        handler = _feeder(store, kind)
+        kopf.on.event(GROUP, VERSION, kind.definition.plural, registry=registry)(handler)
+    return registry
+
+
+def settings() -> kopf.OperatorSettings:
+    """Time limits on every watch (without them streams have been seen to stall for ever), and no writes by kopf."""
+    chosen = kopf.OperatorSettings()
+    chosen.watching.server_timeout = SERVER_TIMEOUT
+    chosen.watching.client_timeout = SERVER_TIMEOUT + 60
+    chosen.watching.connect_timeout = CONNECT_WITHIN
+    chosen.watching.inactivity_timeout = INACTIVE_AFTER
+    chosen.posting.enabled = False
+    chosen.scanning.disabled = True
+    return chosen
+
+
+async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.Event) -> None:
+    """Watch until ``stop`` is set. ``namespaces`` None means all of them."""
+    await kopf.operator(
+        registry=registry_for(store),
+        settings=settings(),
+        standalone=True,
+        clusterwide=namespaces is None,
+        namespaces=namespaces or (),
+        stop_flag=stop,
+    )
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+def _feeder(store: Store, kind: type[MessageBroker] | type[BacklogPolicy]) -> Any:
+    async def feed(event: Mapping[str, Any], **_: Any) -> None:
+        body = event["object"]
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        if event["type"] == "DELETED":
+            store.drop(kind, key, body["metadata"].get("uid"))
+            return
+        try:
+            store.put(kind.parse(body))
+        except InvalidManifest as error:
+            _log.error("manifest not understood", kind=kind.__name__, object=str(key), why=str(error))
+            store.drop(kind, key)
+
+    return feed

@@ -1,0 +1,41 @@
+"""What stands between a policy and its broker or target, told by the specs alone. Pure; ``watch`` asks before deciding."""
+
+from __future__ import annotations
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.core.assess import Gap
+from floodwarden.core.reasons import Reason
+from floodwarden.core.target import Owner
+from floodwarden.sweep.store import Key, Store, key_of
+
+
+def obstacle(policy: BacklogPolicy, store: Store) -> Gap | None:
+    """Why a policy may not act now, or None."""
+    if policy.paused:
+        return Gap(Reason.PAUSED, "the policy is paused")
+    against = broker_obstacle(policy, store)
+    if against is not None:
+        return against
+    holder = store.holder(policy.target)
+    if holder is not None and key_of(holder) != key_of(policy):
+        return conflict(policy, Owner("BacklogPolicy", holder.metadata.name))
+    return None
+
+
+def conflict(policy: BacklogPolicy, owner: Owner) -> Gap:
+    """The refusal to share a target with another controller."""
+    return Gap(Reason.TARGET_CONFLICT, f"{policy.target} is scaled by {owner} already")
+
+
+def broker_obstacle(policy: BacklogPolicy, store: Store) -> Gap | None:
+    """Why no broker may be read for this policy, or None."""
+    key = Key(*policy.broker)
+    broker = store.brokers.get(key)
+    if broker is None:
+        return Gap(Reason.BROKER_NOT_FOUND, f"there is no MessageBroker {key.name} in namespace {key.namespace}")
+    if not broker.allows(policy.metadata.namespace):
+        namespace = policy.metadata.namespace
+        return Gap(Reason.BROKER_NOT_ALLOWED, f"MessageBroker {key} does not allow namespace {namespace}")
+    if broker.paused:
+        return Gap(Reason.PAUSED, f"MessageBroker {key} is paused")
+    return None

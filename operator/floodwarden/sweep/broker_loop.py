@@ -1,0 +1,185 @@
+"""One loop per MessageBroker: a single sweep reads what all of its policies need, then each policy takes its share.
+
+``supervisor`` starts and stops loops. A loop owns the connection: it reads the Secrets again and again, and connects anew
+when they or the spec changed. Whatever fails makes every reading unknown with a reason, and the loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+
+import structlog
+
+from floodwarden.api.durations import Duration
+from floodwarden.api.messagebroker import LastSweep, MessageBroker, MessageBrokerStatus
+from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.api.shared import bounded
+from floodwarden.brokers.base import Broker, BrokerError
+from floodwarden.cluster.events import ObjectRef
+from floodwarden.cluster.status import Resource as StatusResource
+from floodwarden.cluster.status import StatusOutcome
+from floodwarden.core.assess import Gap
+from floodwarden.core.broker_conditions import broker_conditions, broker_notices
+from floodwarden.core.observation import Snapshot, Unknown, UnknownReason
+from floodwarden.core.reasons import Reason
+from floodwarden.sweep import clock
+from floodwarden.sweep.connect import Versions, read_secrets
+from floodwarden.sweep.report import from_api, to_api
+from floodwarden.sweep.services import Services
+from floodwarden.sweep.store import Key, key_of
+from floodwarden.sweep.watch import PolicyWatch
+
+SECRETS_EVERY = 10.0  # seconds between two looks at the Secrets
+STATUS_EVERY = 30.0  # seconds between two writes of a status in which only the last sweep differs
+STUCK_AFTER = 60.0  # seconds, and ten intervals, without a finished sweep: the loop hangs
+BROKERS = StatusResource(f"{GROUP}/{VERSION}", "messagebrokers")
+
+_log = structlog.get_logger(__name__)
+
+
+class BrokerLoop:
+    """The sweeps of one MessageBroker."""
+
+    def __init__(self, broker: MessageBroker, services: Services, watches: Callable[[Key], Collection[PolicyWatch]]) -> None:
+        self._services = services
+        self._watches = watches
+        self.key = key_of(broker)
+        self._resource = broker
+        self._adapter: Broker | None = None
+        self._versions: Versions | None = None
+        self._secrets_at = float("-inf")
+        self._obstacle: Gap | None = None
+        self._shown = from_api(broker.status.conditions)
+        self._conditions = broker.status.conditions
+        self._written: dict[str, object] | None = None
+        self._written_at = float("-inf")
+        self._last = broker.status.last_sweep
+        self._failing_since: float | None = None
+        self._alive_at = clock.now()
+
+    @property
+    def interval(self) -> float:
+        """Seconds from the start of one sweep to that of the next."""
+        return self._resource.spec.sweep_interval.seconds
+
+    @property
+    def stuck(self) -> bool:
+        """Whether no sweep has ended for so long that the loop must hang."""
+        return clock.now() - self._alive_at > max(STUCK_AFTER, 10 * self.interval)
+
+    async def run(self) -> None:
+        """Sweep until cancelled; then close the connection."""
+        try:
+            while True:
+                began = clock.now()
+                try:
+                    await self._sweep()
+                except Exception:  # a bug must not stop the other policies' brokers, nor go unseen
+                    _log.exception("sweep failed", broker=str(self.key))
+                    self._services.metrics.sweep_failed(self.key, "InternalError")
+                self._alive_at = clock.now()
+                await asyncio.sleep(max(0.0, began + self.interval - self._alive_at))
+        finally:
+            await self._disconnect()
+
+    async def _sweep(self) -> None:
+        began = clock.now()
+        watches = self._watches(self.key)
+        await self._connect(began)
+        outcome = await self._observe(watches)
+        ended = clock.now()
+        at = (began + ended) / 2  # positions are from some moment in between
+        if isinstance(outcome, Snapshot):
+            readings = outcome.readings
+            self._services.metrics.sweep(self.key, ended - began, outcome.requests, len(outcome.unreachable))
+            missing: Unknown = Unknown(UnknownReason.BROKER_ERROR, "the sweep brought no answer")
+        else:
+            readings = {}
+            self._services.metrics.sweep_failed(self.key, outcome.reason.value)
+            missing = outcome
+        results = await asyncio.gather(
+            *(watch.sweep(readings.get(watch.query.subscription, missing), at) for watch in watches), return_exceptions=True
+        )
+        for watch, result in zip(watches, results, strict=True):
+            if isinstance(result, Exception):
+                _log.error("policy failed", policy=str(watch.key), exc_info=result)
+        await self._tell(outcome, len(watches), began, ended)
+
+    async def _connect(self, now: float) -> None:
+        """Have an adapter that speaks with the Secrets as they are now, or an obstacle that says why not."""
+        if now - self._secrets_at < SECRETS_EVERY and self._obstacle is None:
+            return
+        secrets = await read_secrets(self._resource, self._services.secrets)
+        if isinstance(secrets, Gap):
+            # An API server that is away says nothing about the Secret: go on with what was read before.
+            self._obstacle = None if self._adapter and secrets.reason is Reason.API_SERVER_UNREACHABLE else secrets
+            return
+        self._secrets_at = now
+        if self._adapter is not None and secrets.versions == self._versions:
+            self._obstacle = None
+            return
+        await self._disconnect()
+        opened = self._services.open(self._resource, secrets)
+        self._obstacle = opened if isinstance(opened, Gap) else None
+        self._adapter = None if isinstance(opened, Gap) else opened
+        self._versions = secrets.versions
+
+    async def _disconnect(self) -> None:
+        adapter, self._adapter = self._adapter, None
+        if adapter is not None:
+            await adapter.close()
+
+    async def _observe(self, watches: Collection[PolicyWatch]) -> Snapshot | Unknown:
+        if self._obstacle is not None or self._adapter is None:
+            detail = f"MessageBroker {self.key}: {self._obstacle.message if self._obstacle else 'not connected yet'}"
+            return Unknown(UnknownReason.BROKER_NOT_READY, detail)
+        try:
+            return await self._adapter.observe([watch.query for watch in watches])
+        except BrokerError as error:
+            return Unknown(error.reason, str(error))
+
+    async def _tell(self, outcome: Snapshot | Unknown, policies: int, began: float, ended: float) -> None:
+        if isinstance(outcome, Unknown) or outcome.unreachable:
+            self._failing_since = self._failing_since if self._failing_since is not None else began
+        else:
+            self._failing_since = None
+        failing_for = ended - self._failing_since if self._failing_since is not None else 0.0
+        before = self._shown
+        self._shown = broker_conditions(outcome, self._obstacle, failing_for, before)
+        meta = self._resource.metadata
+        about = ObjectRef(f"{GROUP}/{VERSION}", "MessageBroker", meta.namespace, meta.name, meta.uid)
+        for notice in broker_notices(before, self._shown):
+            self._services.tell(notice, about)
+        self._conditions = to_api(self._shown, self._conditions, meta.generation)
+        known = outcome if isinstance(outcome, Snapshot) else None
+        if known:
+            self._last = LastSweep(
+                at=clock.wall(began).replace(microsecond=0), duration=Duration.of(ended - began), requests=known.requests
+            )
+        status = MessageBrokerStatus(
+            observed_generation=meta.generation,
+            conditions=self._conditions,
+            version=known.version if known else None,
+            nodes=len(known.nodes) if known else None,
+            unreachable_nodes=bounded(known.unreachable) if known else (),
+            policies=policies,
+            last_sweep=self._last,
+        )
+        await self._write(status)
+
+    async def _write(self, status: MessageBrokerStatus) -> None:
+        """At once when something changed, seldom while only the times of the last sweep do."""
+        body = status.to_api()
+        kind = {name: value for name, value in body.items() if name != "lastSweep"}
+        now = clock.now()
+        if kind == self._written and now - self._written_at < self._seldom:
+            return
+        meta = self._resource.metadata
+        result = await self._services.write_status(BROKERS, meta.namespace, meta.name, meta.uid, body)
+        if result.outcome in (StatusOutcome.WRITTEN, StatusOutcome.GONE):
+            self._written, self._written_at = kind, now
+
+    @property
+    def _seldom(self) -> float:
+        return max(STATUS_EVERY, self.interval)

@@ -1,0 +1,135 @@
+"""What Prometheus scrapes. A value that is not known has no series: absent is not zero.
+
+Names follow Prometheus' conventions (base units, ``_total`` for counters). Labels are bounded by the objects that exist,
+and go with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from floodwarden.core.assess import Assessment
+from floodwarden.core.decide import Decision
+from floodwarden.core.target import Target
+from floodwarden.sweep.store import Key
+
+_POLICY = ("namespace", "policy")
+_BROKER = ("namespace", "broker")
+_SWEEP_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._gauges = {
+            name: Gauge(f"floodwarden_policy_{name}", text, _POLICY, registry=self.registry)
+            for name, text in (
+                ("lag_messages", "Messages that wait to be consumed; a lower bound while reading_exact is 0."),
+                ("lag_seconds", "How long the oldest waiting message has waited."),
+                ("reading_exact", "1 while every partition can be read, else 0."),
+                ("produced_messages_per_second", "Messages that arrive."),
+                ("consumed_messages_per_second", "Messages that the group commits."),
+                ("replica_capacity_messages_per_second", "What one replica can consume, as learnt."),
+                ("partitions", "Partitions the group reads."),
+                ("replicas", "Replicas the target asks for."),
+                ("replicas_desired", "Replicas that Floodwarden finds right."),
+                ("replicas_ceiling", "Most replicas that can help."),
+                ("within_limit", "1 while the lag is within maxLag, 0 while it is over; absent while not known."),
+                ("stalled_partitions", "Partitions whose offset stands still under lag."),
+            )
+        }
+        self._decisions = Counter("floodwarden_decisions", "Decisions by reason.", (*_POLICY, "reason"), registry=self.registry)
+        self._steps = Counter(
+            "floodwarden_steps", "Changes of replicas that were made, by reason.", (*_POLICY, "reason"), registry=self.registry
+        )
+        self._sweeps = Histogram(
+            "floodwarden_sweep_duration_seconds", "How long sweeps take.", _BROKER, registry=self.registry, buckets=_SWEEP_BUCKETS
+        )
+        self._requests = Counter("floodwarden_broker_requests", "Requests sent to the brokers.", _BROKER, registry=self.registry)
+        self._failures = Counter(
+            "floodwarden_sweep_failures",
+            "Sweeps that could read nothing, by reason.",
+            (*_BROKER, "reason"),
+            registry=self.registry,
+        )
+        self._nodes = Gauge(
+            "floodwarden_broker_nodes_unreachable", "Broker nodes that did not answer.", _BROKER, registry=self.registry
+        )
+        self.status_writes = Counter(
+            "floodwarden_status_writes", "Writes of status, by outcome.", ("outcome",), registry=self.registry
+        )
+        self.events_dropped = Counter("floodwarden_events_dropped", "Events that could not be posted.", registry=self.registry)
+
+    def count_dropped_events(self, dropped: Callable[[], int]) -> None:
+        """Tell the recorder's own count of Events that could not be posted."""
+        self.registry.register(_Dropped(dropped))
+
+    def policy(self, key: Key, seen: Assessment, decision: Decision, capacity: float | None, target: Target | None) -> None:
+        """Everything that one decision says of a policy."""
+        known = seen.lag is not None
+        values = {
+            "lag_messages": seen.lag,
+            "lag_seconds": seen.seconds,
+            "reading_exact": int(seen.exact),
+            "produced_messages_per_second": seen.produced,
+            "consumed_messages_per_second": seen.consumed,
+            "replica_capacity_messages_per_second": capacity,
+            "partitions": seen.partitions if known else None,
+            "replicas": target.replicas if target else None,
+            "replicas_desired": decision.desired,
+            "replicas_ceiling": decision.ceiling,
+            "within_limit": None if decision.over is None else int(not decision.over),
+            "stalled_partitions": len(decision.stalled) if known else None,
+        }
+        for name, value in values.items():
+            self._set(self._gauges[name], key, value)
+        self._decisions.labels(key.namespace, key.name, decision.reason.value).inc()
+
+    def step(self, key: Key, decision: Decision) -> None:
+        """A change of replicas was made."""
+        self._steps.labels(key.namespace, key.name, decision.reason.value).inc()
+
+    def sweep(self, key: Key, seconds: float, requests: int, unreachable: int) -> None:
+        """A sweep that read something."""
+        self._sweeps.labels(key.namespace, key.name).observe(seconds)
+        self._requests.labels(key.namespace, key.name).inc(requests)
+        self._nodes.labels(key.namespace, key.name).set(unreachable)
+
+    def sweep_failed(self, key: Key, reason: str) -> None:
+        """A sweep that could read nothing."""
+        self._failures.labels(key.namespace, key.name, reason).inc()
+
+    def forget_policy(self, key: Key) -> None:
+        """The policy is gone, and its series with it."""
+        for gauge in self._gauges.values():
+            self._set(gauge, key, None)
+        for counter in (self._decisions, self._steps):
+            counter.remove_by_labels({"namespace": key.namespace, "policy": key.name})
+
+    def forget_broker(self, key: Key) -> None:
+        """The broker is gone, and its series with it."""
+        for metric in (self._sweeps, self._requests, self._failures, self._nodes):
+            metric.remove_by_labels({"namespace": key.namespace, "broker": key.name})
+
+    @staticmethod
+    def _set(gauge: Gauge, key: Key, value: float | None) -> None:
+        if value is None:
+            gauge.remove(key.namespace, key.name)
+        else:
+            gauge.labels(key.namespace, key.name).set(value)
+
+
+class _Dropped(Collector):
+    """A counter that is kept elsewhere."""
+
+    def __init__(self, dropped: Callable[[], int]) -> None:
+        self._dropped = dropped
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily("floodwarden_events_dropped", "Events that could not be posted.", value=self._dropped())

@@ -1,0 +1,204 @@
+"""From a decision to the status people read, and back from status to memory after a restart.
+
+``watch`` writes what this module builds. ``Throttle`` says when: at once when something changed in kind, at most every few
+seconds while only numbers change, not at all while they stay alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import log
+from typing import Any
+
+from floodwarden.api import backlogpolicy as api
+from floodwarden.api.backlogpolicy import BacklogPolicy, BacklogPolicyStatus
+from floodwarden.api.durations import Duration
+from floodwarden.api.shared import Condition as ApiCondition
+from floodwarden.api.shared import ConditionStatus, bounded
+from floodwarden.core.assess import Assessment
+from floodwarden.core.conditions import Condition, Conditions, Type, state
+from floodwarden.core.decide import Decision
+from floodwarden.core.memory import Capacity, Memory, Step
+from floodwarden.core.reasons import Reason
+from floodwarden.core.target import Target
+from floodwarden.sweep import clock
+
+NUMBERS_EVERY = 5.0  # seconds between two writes while numbers change in substance
+REFRESH_EVERY = 60.0  # seconds after which numbers that changed at all are written
+ETA_AT_MOST = 24 * 3600.0  # an estimate beyond a day says nothing
+
+
+def to_api(
+    shown: Conditions | Mapping[str, Condition], before: tuple[ApiCondition, ...], generation: int
+) -> tuple[ApiCondition, ...]:
+    """Conditions with the times of their last transitions, kept where the status did not change."""
+    since = {condition.type: condition for condition in before}
+    return tuple(_to_api(condition, since.get(condition.type), generation) for condition in shown.values())
+
+
+def _to_api(condition: Condition, before: ApiCondition | None, generation: int) -> ApiCondition:
+    status = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}[condition.status]
+    kept = before is not None and before.status is status
+    return ApiCondition(
+        type=str(condition.type),
+        status=status,
+        reason=condition.reason.value,
+        message=condition.message[:1024],
+        last_transition_time=before.last_transition_time if kept and before else clock.wall().replace(microsecond=0),
+        observed_generation=generation,
+    )
+
+
+def from_api(conditions: tuple[ApiCondition, ...]) -> dict[Type, Condition]:
+    """The conditions of a status as ``core`` knows them; what an older version wrote and we do not know is left out."""
+    truth = {ConditionStatus.TRUE: True, ConditionStatus.FALSE: False, ConditionStatus.UNKNOWN: None}
+    known_types, known_reasons = set(Type), set(Reason)
+    return {
+        Type(c.type): Condition(Type(c.type), truth[c.status], Reason(c.reason), c.message)
+        for c in conditions
+        if c.type in known_types and c.reason in known_reasons
+    }
+
+
+def status_of(
+    policy: BacklogPolicy,
+    shown: Conditions,
+    seen: Assessment,
+    decision: Decision,
+    memory: Memory,
+    target: Target | None,
+    before: tuple[ApiCondition, ...],
+) -> BacklogPolicyStatus:
+    """The whole status of one policy."""
+    generation = policy.metadata.generation
+    word = state(shown)
+    return BacklogPolicyStatus(
+        observed_generation=generation,
+        state=word.value,
+        message=_sentence(shown, word)[:1024],
+        lag=None if seen.lag is None else api.Lag(messages=seen.lag, seconds=seen.seconds, exact=seen.exact),
+        rates=api.Rates(
+            produced=seen.produced,
+            consumed=seen.consumed,
+            per_replica=seen.consumed / target.replicas if seen.consumed is not None and target and target.replicas else None,
+        ),
+        capacity=_capacity(memory.capacity),
+        partitions=api.PartitionsStatus(
+            total=seen.partitions,
+            unknown=seen.partitions - len(seen.loads),
+            stalled=bounded(str(partition) for partition in decision.stalled),
+            hot=bounded(str(partition) for partition in decision.hot),
+        ),
+        replicas=api.Replicas(current=target.replicas if target else None, desired=decision.desired, ceiling=decision.ceiling),
+        drain_eta=Duration.of(round(decision.eta)) if decision.over and decision.eta and decision.eta < ETA_AT_MOST else None,
+        last_step=_step(memory.step),
+        conditions=to_api(shown, before, generation),
+    )
+
+
+def _sentence(shown: Conditions, word: Reason) -> str:
+    """The message of the condition that the state was taken from."""
+    for type_ in (Type.READY, Type.WITHIN_LAG, Type.STALLED, Type.SCALING):
+        if shown[type_].reason is word:
+            return shown[type_].message
+    return shown[Type.WITHIN_LAG].message
+
+
+def _capacity(capacity: Capacity | None) -> api.Capacity | None:
+    if capacity is None:
+        return None
+    return api.Capacity(
+        per_replica=capacity.per_replica, measured_at=_second(clock.wall(capacity.measured_at)), basis=capacity.basis
+    )
+
+
+def _step(step: Step | None) -> api.LastStep | None:
+    if step is None:
+        return None
+    return api.LastStep(
+        at=_second(clock.wall(step.at)),
+        from_=step.start,
+        to=step.goal,
+        reason=step.reason.value,
+        phase=step.phase,
+        throughput_before=step.throughput_before,
+    )
+
+
+def _second(moment: datetime) -> datetime:
+    """To the whole second, so that the same moment is always written alike."""
+    return moment.replace(microsecond=0)
+
+
+def restore(policy: BacklogPolicy) -> Memory:
+    """What a policy's status remembers for us across a restart."""
+    status = policy.status
+    capacity = status.capacity
+    last = status.last_step
+    conditions = from_api(status.conditions)
+    within = conditions.get(Type.WITHIN_LAG)
+    return Memory(
+        capacity=Capacity(capacity.per_replica, clock.monotonic(capacity.measured_at), capacity.basis)
+        if capacity and capacity.per_replica > 0
+        else None,
+        step=_restored(last) if last and last.reason in set(Reason) else None,
+        replicas_seen=status.replicas.current if status.replicas else None,
+        gap_reasons=frozenset({within.reason}) if within and within.status is None else frozenset(),
+    )
+
+
+def _restored(last: api.LastStep) -> Step:
+    at = clock.monotonic(last.at)
+    return Step(at, last.from_, last.to, Reason(last.reason), last.phase, last.throughput_before, settled_at=clock.now())
+
+
+class Throttle:
+    """Decides when a status is worth a write. ``kind`` of two equal states is equal whatever their numbers."""
+
+    def __init__(self) -> None:
+        self._kind: Any = None
+        self._numbers: Any = None
+        self._written: dict[str, Any] | None = None
+        self._at = 0.0
+
+    def due(self, status: dict[str, Any], limit: float, now: float) -> bool:
+        """Whether to write ``status`` (JSON) now. ``limit`` is the lag limit: numbers far below it are alike."""
+        if self._written is None or _kind(status) != self._kind:
+            return True
+        if status == self._written:
+            return False
+        if _numbers(status, limit) != self._numbers:
+            return now - self._at >= NUMBERS_EVERY
+        return now - self._at >= REFRESH_EVERY
+
+    def written(self, status: dict[str, Any], limit: float, now: float) -> None:
+        """Note what was written."""
+        self._kind, self._numbers, self._written, self._at = _kind(status), _numbers(status, limit), status, now
+
+
+def _kind(status: dict[str, Any]) -> Any:
+    conditions = [(c["type"], c["status"], c["reason"]) for c in status["conditions"]]
+    step = status.get("lastStep", {})
+    partitions = status.get("partitions", {})
+    return (
+        status["observedGeneration"],
+        status["state"],
+        conditions,
+        status.get("replicas"),
+        step.get("to"),
+        step.get("phase"),
+        partitions.get("total"),
+        partitions.get("stalled"),
+        partitions.get("hot"),
+        "capacity" in status,
+    )
+
+
+def _numbers(status: dict[str, Any], limit: float) -> Any:
+    """Numbers so rounded that only a change people would care about counts: twentieths of the limit, quarters of a rate."""
+    lag, rates = status.get("lag", {}), status.get("rates", {})
+    return (
+        round(20 * lag.get("messages", 0) / limit),
+        [round(log(max(rates.get(name, 0.0), 1.0), 1.25)) for name in ("produced", "consumed")],
+    )

@@ -1,0 +1,80 @@
+"""Proves that the watch streams are alive: compares the store with a fresh list now and then.
+
+A watch can stall for ever without an error, and a deletion while it was down is never told. So the list (metadata only)
+is compared with the store: what is gone is dropped; what the store has missed for two looks in a row
+means that the streams are dead, and ``/healthz`` says so until the process is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.cluster.listing import Listed, list_objects
+from floodwarden.cluster.rest import Rest
+from floodwarden.sweep.store import Key, Store
+
+LOOK_EVERY = 60.0  # seconds
+LOOK_AGAIN = 10.0  # seconds, while something is missing or nothing has been listed yet: a live watch tells it within that
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    key: Key
+    uid: str
+    generation: int
+
+
+class Resync:
+    """Runs until cancelled. ``listed`` is set once everything could be listed for the first time."""
+
+    def __init__(self, rest: Rest, store: Store, namespaces: Collection[str] | None) -> None:
+        self._rest = rest
+        self._store = store
+        self._namespaces = namespaces
+        self._missed: set[_Seen] = set()
+        self.listed = False
+        self.stale: list[str] = []  # what the watch streams have not told for two looks
+
+    async def run(self) -> None:
+        while True:
+            told = [await self._look(kind) for kind in (MessageBroker, BacklogPolicy)]
+            if all(missed is not None for missed in told):
+                missed = {seen for part in told if part is not None for seen in part}
+                self.stale = sorted(f"{seen.key} (generation {seen.generation})" for seen in missed & self._missed)
+                self._missed = missed
+                self.listed = True
+                if self.stale:
+                    _log.error("watch streams are stale", missed=self.stale[:5])
+            await asyncio.sleep(LOOK_EVERY if self.listed and not self._missed else LOOK_AGAIN)
+
+    async def _look(self, kind: type[MessageBroker] | type[BacklogPolicy]) -> set[_Seen] | None:
+        """What the store does not have as listed; None where that cannot be told. What is gone is dropped."""
+        held = self._store.brokers if kind is MessageBroker else self._store.policies
+        before: dict[Key, Any] = dict(held)
+        listed = await list_objects(self._rest, f"{GROUP}/{VERSION}", kind.definition.plural, self._namespaces)
+        if listed is None:
+            return None
+        seen = {_seen(item) for item in listed}
+        uids = {item.uid for item in listed}
+        for key, resource in before.items():
+            if resource.metadata.uid not in uids:
+                self._store.drop(kind, key, resource.metadata.uid)
+        return {one for one in seen if not _told(held.get(one.key), one)}
+
+
+def _seen(item: Listed) -> _Seen:
+    return _Seen(Key(item.namespace, item.name), item.uid, item.generation)
+
+
+def _told(held: MessageBroker | BacklogPolicy | None, seen: _Seen) -> bool:
+    return held is not None and held.metadata.uid == seen.uid and held.metadata.generation >= seen.generation

@@ -1,0 +1,85 @@
+"""The specs as the API server last told them: written by ``handlers`` and ``resync``, read by the loops.
+
+Lives on one event loop, so nothing is locked. ``changed`` wakes whoever waits for a change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.core.target import TargetRef
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Namespace and name of an object."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def key_of(resource: MessageBroker | BacklogPolicy) -> Key:
+    return Key(resource.metadata.namespace, resource.metadata.name)
+
+
+class Store:
+    """Every MessageBroker and BacklogPolicy that is watched."""
+
+    def __init__(self) -> None:
+        self.brokers: dict[Key, MessageBroker] = {}
+        self.policies: dict[Key, BacklogPolicy] = {}
+        self.changed = asyncio.Event()
+
+    def put(self, resource: MessageBroker | BacklogPolicy) -> None:
+        """Take in an object, unless what is here is newer: a watch that starts again tells old news first."""
+        held: dict[Key, MessageBroker] | dict[Key, BacklogPolicy]
+        held = self.brokers if isinstance(resource, MessageBroker) else self.policies
+        before = held.get(key_of(resource))
+        if before is not None and before.metadata.uid == resource.metadata.uid:
+            if before.metadata.generation > resource.metadata.generation:
+                return
+            if _acts_alike(before, resource):
+                return  # only status or labels: our own writes come back here
+        held[key_of(resource)] = resource  # type: ignore[assignment]
+        self.changed.set()
+
+    def drop(self, kind: type[MessageBroker] | type[BacklogPolicy], key: Key, uid: str | None = None) -> None:
+        """Forget an object, unless another one has taken its name (``uid`` given and different)."""
+        held = self.brokers if kind is MessageBroker else self.policies
+        found = held.get(key)
+        if found is not None and (uid is None or found.metadata.uid == uid):
+            del held[key]
+            self.changed.set()
+
+    def policies_of(self, broker: Key) -> list[BacklogPolicy]:
+        """The policies that name this broker, allowed or not."""
+        return [policy for policy in self.policies.values() if Key(*policy.broker) == broker]
+
+    def holder(self, target: TargetRef) -> BacklogPolicy | None:
+        """The policy that has a target: of several the one created first, and among those the first by name."""
+        rivals = [policy for policy in self.policies.values() if _same_target(policy.target, target)]
+        return min(rivals, key=lambda policy: (policy.metadata.creation_timestamp, policy.metadata.name), default=None)
+
+
+def _acts_alike(before: MessageBroker | BacklogPolicy, after: MessageBroker | BacklogPolicy) -> bool:
+    return (
+        before.metadata.generation == after.metadata.generation
+        and before.paused == after.paused
+        and before.metadata.deletion_timestamp == after.metadata.deletion_timestamp
+    )
+
+
+def _same_target(one: TargetRef, other: TargetRef) -> bool:
+    """Versions of an API show the same object."""
+    return (one.namespace, one.kind, one.name, one.api_version.rpartition("/")[0]) == (
+        other.namespace,
+        other.kind,
+        other.name,
+        other.api_version.rpartition("/")[0],
+    )

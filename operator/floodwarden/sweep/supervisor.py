@@ -1,0 +1,126 @@
+"""Keeps one loop for each MessageBroker and one watch for each policy, as the store of specs says.
+
+Policies without a usable broker have no loop that would sweep them; they are looked after here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+import structlog
+
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.core.observation import Unknown, UnknownReason
+from floodwarden.core.reasons import Reason
+from floodwarden.sweep import clock
+from floodwarden.sweep.binding import broker_obstacle
+from floodwarden.sweep.broker_loop import BrokerLoop
+from floodwarden.sweep.services import Services
+from floodwarden.sweep.store import Key
+from floodwarden.sweep.watch import PolicyWatch
+
+ROUND = 2.0  # seconds between two rounds while nothing changes
+OWNERS_EVERY = 30.0  # seconds between two lists of autoscalers
+DEFAULT_INTERVAL = 1.0  # seconds; of policies whose broker is not known
+
+_log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """Runs until cancelled; then every loop has ended and every connection is closed."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._loops: dict[Key, tuple[MessageBroker, BrokerLoop, asyncio.Task[None]]] = {}
+        self._watches: dict[Key, PolicyWatch] = {}
+        self._owners_at = float("-inf")
+        self._round_at = clock.now()
+
+    @property
+    def problems(self) -> list[str]:
+        """What hangs, in words; empty while all is alive."""
+        stuck = [f"the sweeps of MessageBroker {key} hang" for key, (_, loop, _) in self._loops.items() if loop.stuck]
+        ended = [f"the loop of MessageBroker {key} ended" for key, (_, _, task) in self._loops.items() if task.done()]
+        late = clock.now() - self._round_at > 15 * ROUND
+        return [*stuck, *ended, *(["the supervisor hangs"] if late else [])]
+
+    async def run(self) -> None:
+        """Follow the store, wake on changes, and end all loops when cancelled."""
+        changed = self._services.store.changed
+        try:
+            while True:
+                changed.clear()
+                await self._round()
+                self._round_at = clock.now()
+                try:
+                    async with asyncio.timeout(ROUND):
+                        await changed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            await asyncio.gather(*(self._end(key) for key in list(self._loops)))
+
+    async def _round(self) -> None:
+        if clock.now() - self._owners_at >= OWNERS_EVERY or not self._services.owners.known:
+            await self._services.owners.refresh()
+            self._owners_at = clock.now()
+        self._follow_policies()
+        await self._follow_brokers()
+        await self._sweep_orphans()
+
+    def _follow_policies(self) -> None:
+        store = self._services.store
+        for key in self._watches.keys() - store.policies.keys():
+            del self._watches[key]
+            self._services.metrics.forget_policy(key)
+        for key, policy in store.policies.items():
+            broker = store.brokers.get(Key(*policy.broker))
+            interval = broker.spec.sweep_interval.seconds if broker else DEFAULT_INTERVAL
+            if key in self._watches:
+                self._watches[key].accept(policy, interval)
+            else:
+                self._watches[key] = PolicyWatch(policy, interval, self._services)
+
+    async def _follow_brokers(self) -> None:
+        store = self._services.store
+        for key, (resource, _, _) in list(self._loops.items()):
+            wanted = store.brokers.get(key)
+            if wanted is None or wanted.paused or wanted is not resource:
+                await self._end(key)
+                if wanted is None:
+                    self._services.metrics.forget_broker(key)
+        for key, resource in store.brokers.items():
+            if key not in self._loops and not resource.paused:
+                loop = BrokerLoop(resource, self._services, self._bound)
+                task = asyncio.create_task(loop.run(), name=f"sweeps of {key}")
+                self._loops[key] = (resource, loop, task)
+                _log.info("watching broker", broker=str(key), interval=loop.interval)
+
+    async def _end(self, key: Key) -> None:
+        _, _, task = self._loops.pop(key)
+        task.cancel()
+        await asyncio.wait([task])
+
+    def _bound(self, broker: Key) -> Collection[PolicyWatch]:
+        """The watches of the policies that this broker's sweep reads for."""
+        store = self._services.store
+        return [
+            self._watches[key]
+            for key, policy in store.policies.items()
+            if Key(*policy.broker) == broker and key in self._watches and broker_obstacle(policy, store) is None
+        ]
+
+    async def _sweep_orphans(self) -> None:
+        """Tell those policies what is wrong whose broker is missing, paused or not theirs to use."""
+        store, at = self._services.store, clock.now()
+        orphans = [
+            (self._watches[key], gap)
+            for key, policy in store.policies.items()
+            if (gap := broker_obstacle(policy, store)) is not None
+        ]
+        for watch, gap in orphans:
+            try:
+                await watch.sweep(Unknown(UnknownReason.BROKER_NOT_READY, gap.message), at)
+            except Exception:  # a bug in one policy must not stop the others
+                _log.exception("policy failed", policy=str(watch.key), reason=Reason.BROKER_NOT_READY.value)

@@ -1,0 +1,241 @@
+"""One policy under watch: takes each reading through deciding, acting and telling.
+
+``broker_loop`` calls ``sweep`` once for every sweep. What is kept here may be lost at any moment; what may not is in the
+policy's status. Acting is one optimistic write: whoever changed the target meanwhile wins, and we look again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.cluster.events import ObjectRef
+from floodwarden.cluster.status import Resource as StatusResource
+from floodwarden.cluster.status import StatusOutcome
+from floodwarden.core.assess import Assessment, Gap, assess
+from floodwarden.core.conditions import Notice, Type, conditions, notices, step_notice
+from floodwarden.core.decide import Decision, applied, decide
+from floodwarden.core.history import History
+from floodwarden.core.memory import Memory
+from floodwarden.core.observation import Query, Reading, Unknown
+from floodwarden.core.policy import Policy
+from floodwarden.core.reasons import ADVICE, Reason
+from floodwarden.core.target import Owner, Target, TargetProblem, TargetProblemReason
+from floodwarden.sweep import clock
+from floodwarden.sweep.binding import conflict, obstacle
+from floodwarden.sweep.report import Throttle, from_api, restore, status_of
+from floodwarden.sweep.services import Services
+from floodwarden.sweep.store import Key, key_of
+
+LOOK_EVERY = 15.0  # seconds between two looks at a target that nothing is expected of
+RETRY_STATUS = 2.0  # seconds until a status that could not be written is tried again
+POLICIES = StatusResource(f"{GROUP}/{VERSION}", "backlogpolicies")
+
+_log = structlog.get_logger(__name__)
+
+
+class PolicyWatch:
+    """The running state of one BacklogPolicy."""
+
+    def __init__(self, policy: BacklogPolicy, sweep_interval: float, services: Services) -> None:
+        self._services = services
+        self.key: Key = key_of(policy)
+        self._resource = policy
+        self._policy = wanted(policy, sweep_interval)
+        self._history = History()
+        self._memory = restore(policy)
+        self._shown = from_api(policy.status.conditions)
+        self._conditions = policy.status.conditions
+        self._throttle = Throttle()
+        self._target: Target | TargetProblem | None = None
+        self._looked_at = float("-inf")
+        self._attend = True
+        self._would: int | None = None  # what DryRun last told
+        self._status_not_before = 0.0
+
+    @property
+    def query(self) -> Query:
+        """What the next sweep should read."""
+        return Query(self._policy.subscription, members=self._attend)
+
+    def accept(self, policy: BacklogPolicy, sweep_interval: float) -> None:
+        """Go on with a changed spec; another subscription, broker or target is learnt anew."""
+        before, self._resource = self._resource, policy
+        self._policy = wanted(policy, sweep_interval)
+        if before.metadata.generation == policy.metadata.generation and before.metadata.uid == policy.metadata.uid:
+            return
+        if (before.broker, before.subscription) != (policy.broker, policy.subscription):
+            self._history = History()
+        if (before.broker, before.subscription, before.target) != (policy.broker, policy.subscription, policy.target):
+            self._memory = Memory()
+            self._looked_at = float("-inf")
+        else:
+            # A new spec is a new start: a block or a window of the old one does not count against it.
+            self._memory = replace(self._memory, blocked_until=None, blocked_for=0.0, calm_since=None, needs=())
+
+    async def sweep(self, reading: Reading | Unknown, at: float) -> None:
+        """One round: record, decide, act, tell. ``at`` is when the reading was taken."""
+        if isinstance(reading, Unknown):
+            self._history.lost()
+        else:
+            self._history.record(at, reading)
+        seen = assess(reading, self._history, at)
+        blocker = obstacle(self._resource, self._services.store)
+        if blocker is None or self._target is None:
+            await self._look(at)
+        blocker = blocker or self._target_obstacle()
+        decision, self._memory = decide(self._policy, seen, self._known_target, blocker, self._memory, at)
+        if decision.replicas is not None and not self._policy.dry_run:
+            decision, blocker = await self._act(decision, seen, at)
+        self._attend = decision.attend
+        await self._tell(seen, decision, blocker, at)
+
+    @property
+    def _known_target(self) -> Target | None:
+        return self._target if isinstance(self._target, Target) else None
+
+    async def _look(self, at: float) -> None:
+        """Read the target when it is due: at every sweep while something is going on, else now and then."""
+        if not self._attend and at - self._looked_at < LOOK_EVERY:
+            return
+        async with self._services.calls:
+            self._target = await self._services.scale.read(self._resource.target, pods=self._attend)
+        self._looked_at = at
+
+    def _target_obstacle(self) -> Gap | None:
+        if isinstance(self._target, TargetProblem):
+            return _gap(self._target)
+        owners = self._services.owners
+        if not owners.known:
+            return _gap(owners.problem) if owners.problem else None
+        owner = owners.owner_of(self._resource.target)
+        return conflict(self._resource, owner) if owner else None
+
+    async def _act(self, decision: Decision, seen: Assessment, at: float) -> tuple[Decision, Gap | None]:
+        """Change the replicas, if everything is still as it was when that was decided."""
+        assert decision.replicas is not None
+        decided_on = self._known_target
+        assert decided_on is not None
+        ref = self._resource.target
+        async with self._services.calls:
+            owner = await self._services.owners.check(ref)
+            if owner is None:
+                self._target = await self._services.scale.read(ref)
+        if isinstance(owner, Owner):
+            await self._services.owners.refresh()
+            return _refused(decision, conflict(self._resource, owner))
+        if owner is not None:
+            return _refused(decision, _gap(owner))
+        if isinstance(self._target, TargetProblem):
+            return _refused(decision, _gap(self._target))
+        assert self._target is not None
+        if (self._target.uid, self._target.replicas) != (decided_on.uid, decided_on.replicas):
+            return _put_off(decision), None
+        async with self._services.calls:
+            written = await self._services.scale.write(ref, self._target, decision.replicas)
+        if isinstance(written, TargetProblem):
+            if written.reason is TargetProblemReason.CHANGED:
+                return _put_off(decision), None
+            return _refused(decision, _gap(written))
+        start, self._target = decided_on.replicas, written
+        self._memory = applied(self._memory, decision, start, seen.consumed, at)
+        self._services.metrics.step(self.key, decision)
+        _log.info(
+            "scaled",
+            policy=str(self.key),
+            target=str(ref),
+            start=start,
+            goal=decision.replicas,
+            reason=decision.reason.value,
+            numbers=decision.message,
+        )
+        self._post(step_notice(self._policy, decision))
+        return decision, None
+
+    async def _tell(self, seen: Assessment, decision: Decision, blocker: Gap | None, at: float) -> None:
+        """Conditions, Events, metrics, and the status when it is worth a write."""
+        before, memory = self._shown, self._memory
+        self._shown = conditions(self._policy, seen, decision, blocker, memory, before, at)
+        for notice in notices(before, self._shown, seen, decision, memory, self._over_for()):
+            self._post(notice)
+        self._tell_added(seen)
+        self._tell_dry_run(decision)
+        self._memory = replace(memory, gap_reasons=frozenset(gap.reason for gap in seen.gaps))
+        capacity = memory.capacity.per_replica if memory.capacity else None
+        self._services.metrics.policy(self.key, seen, decision, capacity, self._known_target)
+        await self._write(seen, decision, at)
+
+    def _over_for(self) -> float | None:
+        """For how long the limit has been passed, by the last transition of the condition."""
+        within = next((c for c in self._conditions if c.type == Type.WITHIN_LAG), None)
+        return (clock.wall() - within.last_transition_time).total_seconds() if within else None
+
+    def _tell_added(self, seen: Assessment) -> None:
+        if self._history.added and seen.lag is not None:
+            text = f"{self._history.added} partitions more, {seen.partitions} now. {ADVICE[Reason.PARTITIONS_ADDED]}"
+            self._post(Notice(False, Reason.PARTITIONS_ADDED, text))
+
+    def _tell_dry_run(self, decision: Decision) -> None:
+        """DryRun makes no step that would end its decision, so an Event is posted only when the goal changes."""
+        if not self._policy.dry_run:
+            self._would = None
+        elif decision.replicas is not None and decision.replicas != self._would:
+            self._would = decision.replicas
+            self._post(step_notice(self._policy, decision))
+        elif decision.replicas is None and decision.reason is Reason.STEADY:
+            self._would = None
+
+    def _post(self, notice: Notice) -> None:
+        meta = self._resource.metadata
+        about = [ObjectRef(f"{GROUP}/{VERSION}", "BacklogPolicy", meta.namespace, meta.name, meta.uid)]
+        target = self._known_target
+        if notice.on_target and target is not None:
+            about.append(ObjectRef.of(self._resource.target, target))
+        self._services.tell(notice, *about)
+
+    async def _write(self, seen: Assessment, decision: Decision, at: float) -> None:
+        status = status_of(self._resource, self._shown, seen, decision, self._memory, self._known_target, self._conditions)
+        self._conditions = status.conditions
+        body, limit = status.to_api(), float(self._policy.max_messages or 1000)
+        if at < self._status_not_before or not self._throttle.due(body, limit, at):
+            return
+        meta = self._resource.metadata
+        result = await self._services.write_status(POLICIES, meta.namespace, meta.name, meta.uid, body)
+        if result.outcome in (StatusOutcome.WRITTEN, StatusOutcome.GONE):
+            self._throttle.written(body, limit, at)
+        else:
+            self._status_not_before = at + RETRY_STATUS
+            _log.warning("status not written", policy=str(self.key), outcome=result.outcome.name, why=result.message)
+
+
+def wanted(policy: BacklogPolicy, sweep_interval: float) -> Policy:
+    """A resource's wishes in the terms of ``core``."""
+    spec = policy.spec
+    return Policy(
+        subscription=policy.subscription,
+        max_messages=spec.max_lag.messages,
+        max_seconds=float(spec.max_lag.seconds) if spec.max_lag.seconds is not None else None,
+        catch_up=spec.catch_up.seconds,
+        min_replicas=spec.consumers.min_replicas,
+        max_replicas=spec.consumers.max_replicas,
+        stabilization=spec.consumers.scale_down.stabilization.seconds,
+        sweep_interval=sweep_interval,
+        dry_run=spec.mode.value == "DryRun",
+    )
+
+
+def _gap(problem: TargetProblem) -> Gap:
+    return Gap(Reason(problem.reason.value), problem.message)
+
+
+def _refused(decision: Decision, gap: Gap) -> tuple[Decision, Gap]:
+    """The step could not be made, and this is why."""
+    return replace(decision, replicas=None, reason=gap.reason, message=gap.message), gap
+
+
+def _put_off(decision: Decision) -> Decision:
+    """Somebody was faster: nothing is done now, and the next sweep sees what they did."""
+    return replace(decision, replicas=None, reason=Reason.TARGET_CHANGED, message=ADVICE[Reason.TARGET_CHANGED])
