@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
@@ -25,10 +27,12 @@ async def connect() -> ApiClient:
     """A client of the cluster that the environment names; nothing is sent yet.
 
     ``KUBECONFIG`` first (several files as kubectl merges them), else the pod's service account, whose token file is read
-    again every minute, else ``~/.kube/config``. Tokens of a kubeconfig's exec plugin are renewed before they end.
+    again every minute, else ``~/.kube/config``. Tokens of a kubeconfig's exec plugin are renewed before they end. Outside the
+    cluster HTTPS_PROXY and NO_PROXY count, where the kubeconfig names no proxy itself.
     ClusterConfigError when there is none of the three or it cannot be read. Must be called in the event loop that uses it.
     """
-    configuration = Configuration(connection_pool_maxsize=POOL_SIZE)
+    # aiohttp would look for proxies and a .netrc at every request, which costs more than the request.
+    configuration = Configuration(connection_pool_maxsize=POOL_SIZE, client_session_kwargs={"trust_env": False})
     named = os.environ.get("KUBECONFIG")
     try:
         if named:
@@ -50,6 +54,7 @@ async def _from_kubeconfig(configuration: Configuration, files: str) -> None:
     loader = await load_kube_config(  # type: ignore[no-untyped-call]
         config_file=files, client_configuration=configuration, persist_config=False
     )
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
     if not hasattr(loader, "exec_plugin_expiry"):
         return
 
@@ -58,6 +63,12 @@ async def _from_kubeconfig(configuration: Configuration, files: str) -> None:
         configuration.api_key["BearerToken"] = loader.token
 
     configuration.refresh_api_key_hook = renew  # type: ignore[assignment]
+
+
+def _proxy(url: str) -> str | None:
+    """What the environment names as the proxy to this host."""
+    host = urlsplit(url)
+    return None if proxy_bypass(host.netloc) else getproxies().get(host.scheme)
 
 
 def _any_exists(files: str) -> bool:

@@ -39,20 +39,19 @@ class Discovery:
 
     async def find(self, api_version: str, kind: str) -> Served | None:
         """How a namespaced kind is served; None when it is not. ApiError when that cannot be told."""
+        version = self._versions.get(api_version)
+        served = version.kinds.get(kind) if version else None
+        return served if served is not None and served.scalable else await self.look_again(api_version, kind)
+
+    async def look_again(self, api_version: str, kind: str) -> Served | None:
+        """As ``find``, but not from memory older than LOOK_AGAIN: for when what was found does not hold."""
         version = self._versions.setdefault(api_version, _Version())
-        served = version.kinds.get(kind)
-        if served is not None and served.scalable:
-            return served
         if version.read_at is None or time.monotonic() - version.read_at >= LOOK_AGAIN:
             # A thousand policies that miss together ask once, and hear of one failure together.
             if version.reading is None:
                 version.reading = asyncio.create_task(self._read(api_version, version))
             await asyncio.shield(version.reading)
         return version.kinds.get(kind)
-
-    def forget(self, api_version: str) -> None:
-        """Read this apiVersion again when it is next asked for: a path that it promised was not there."""
-        self._versions.pop(api_version, None)
 
     async def _read(self, api_version: str, version: _Version) -> None:
         try:

@@ -79,6 +79,9 @@ class Recorder:
         """
         for regarding in about:
             event = _event(event_type, reason, message, regarding, self._instance, datetime.now(UTC))
+            if self._worker.done():
+                self._drop(event, "Floodwarden ends")
+                continue
             try:
                 self._queue.put_nowait(_Queued(event, asyncio.get_running_loop().time()))
             except asyncio.QueueFull:
@@ -92,6 +95,7 @@ class Recorder:
         except TimeoutError:
             while not self._queue.empty():
                 self._drop(self._queue.get_nowait().event, "Floodwarden ends")
+                self._queue.task_done()
         self._worker.cancel()
         await asyncio.wait([self._worker])
 

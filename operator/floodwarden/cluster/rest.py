@@ -42,12 +42,7 @@ class ApiError(Exception):
         super().__init__(message)
         self.failure = failure
         self.status = status  # of HTTP; None without an answer
-        self.details = details or {}  # of the Status object: names the object meant, lists the causes
-
-    @property
-    def names_object(self) -> bool:
-        """Whether a 404 is about one object; otherwise the whole path is unknown to the API server."""
-        return bool(self.details.get("name"))
+        self.details = details or {}  # of the Status object: which object, and the causes
 
 
 def path(api_version: str, *segments: str) -> str:
@@ -59,7 +54,7 @@ def path(api_version: str, *segments: str) -> str:
     parts = [*api_version.split("/"), *segments]
     if any(part in ("", ".", "..") or "/" in part or "%" in part for part in parts):
         name = "/".join(parts)
-        raise ApiError(Failure.MISSING, f"there can be nothing called {name!r}", details={"name": name})
+        raise ApiError(Failure.MISSING, f"there can be nothing called {name!r}")
     return "/".join(["/apis" if "/" in api_version else "/api", *(quote(part, safe="") for part in parts)])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from floodwarden.cluster.discovery import Discovery
+from floodwarden.cluster.discovery import Discovery, Served
 from floodwarden.cluster.rest import FIELD_MANAGER, ApiError, Failure, Rest, parse, path
 from floodwarden.core.target import Target, TargetProblem, TargetProblemReason, TargetRef
 
@@ -59,19 +59,25 @@ class ScaleClient:
             return _problem(ref, error)
         return scale if isinstance(scale, TargetProblem) else _target(scale, ready=None)
 
-    async def _scale(self, ref: TargetRef, method: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
+    async def _scale(
+        self, ref: TargetRef, method: str, body: Any = None, query: dict[str, str] | None = None
+    ) -> dict[str, Any] | TargetProblem:
         """The scale object, or a TargetProblem when the kind has none; ApiError for the rest."""
-        try:
-            return await self._request(ref, method, body, query)
-        except ApiError as error:
-            if error.failure is not Failure.MISSING or error.names_object:
-                raise
-        # The path itself is gone: its CRD was deleted, or lost its scale subresource. Look once what is served now.
-        self._discovery.forget(ref.api_version)
-        return await self._request(ref, method, body, query)
-
-    async def _request(self, ref: TargetRef, method: str, body: Any, query: dict[str, str] | None) -> Any:
         served = await self._discovery.find(ref.api_version, ref.kind)
+        try:
+            return await self._request(ref, served, method, body, query)
+        except ApiError as error:
+            if error.failure is not Failure.MISSING:
+                raise
+            # The object is gone, or its whole kind, or only the kind's scale subresource: the answer does not tell.
+            serves_now = await self._discovery.look_again(ref.api_version, ref.kind)
+            if serves_now == served:
+                raise
+        return await self._request(ref, serves_now, method, body, query)
+
+    async def _request(
+        self, ref: TargetRef, served: Served | None, method: str, body: Any, query: dict[str, str] | None
+    ) -> dict[str, Any] | TargetProblem:
         if served is None:
             return TargetProblem(
                 TargetProblemReason.KIND_UNKNOWN,

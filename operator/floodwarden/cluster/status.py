@@ -61,8 +61,9 @@ class StatusWriter:
             where = path(resource.api_version, "namespaces", namespace, resource.plural, name, "status")
             await self._rest.send("PATCH", where, query={"fieldManager": FIELD_MANAGER}, body=patch, content_type=JSON_PATCH)
         except ApiError as error:
-            outcome = StatusOutcome.GONE if _failed_test(error) else _OUTCOMES[error.failure]
-            return StatusResult(outcome, str(error))
+            if _failed_test(error):
+                return StatusResult(StatusOutcome.GONE, f"{name} is another object now")
+            return StatusResult(_OUTCOMES[error.failure], str(error))
         return StatusResult(StatusOutcome.WRITTEN)
 
 
