@@ -17,7 +17,7 @@ from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
 from floodwarden.sweep.store import Key, Store
 
-SERVER_TIMEOUT = 600.0  # seconds after which the API server ends a watch and it is taken up where it was
+SERVER_TIMEOUT = 600  # whole seconds after which the API server ends a watch and it is taken up where it was
 INACTIVE_AFTER = 90.0  # seconds without even a bookmark after which a stream counts as dead
 CONNECT_WITHIN = 5.0
 

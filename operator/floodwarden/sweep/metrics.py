@@ -64,7 +64,6 @@ class Metrics:
         self.status_writes = Counter(
             "floodwarden_status_writes", "Writes of status, by outcome.", ("outcome",), registry=self.registry
         )
-        self.events_dropped = Counter("floodwarden_events_dropped", "Events that could not be posted.", registry=self.registry)
 
     def count_dropped_events(self, dropped: Callable[[], int]) -> None:
         """Tell the recorder's own count of Events that could not be posted."""
