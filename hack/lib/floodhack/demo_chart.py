@@ -83,21 +83,23 @@ def draw(panel: Panel, start: float, end: float, width: int) -> list[Text]:
 
 
 def time_axis(start: float, end: float, zero: float, width: int) -> list[Text]:
-    """A line of ticks and one of seconds since `zero`, to go below panels of the same width."""
+    """A line of ticks, one of seconds since `zero` and one that says so, to go below panels of the same width."""
     inner = width - LABEL_WIDTH - 2
     span = end - start or 1.0
     step = tick(span, 8)
-    ticks, labels = ["─"] * inner, [" "] * (inner + 8)
+    ticks, labels = ["─"] * inner, [" "] * inner
     at = -(int((zero - start) / step)) * step
     while zero + at <= end:
         column = min(inner - 1, int((zero + at - start) / span * inner))
         if column >= 0:
             ticks[column] = "┴"
-            for offset, letter in enumerate(f"{at:+.0f}" if at else "0"):
-                labels[column + offset] = letter
+            word = f"{at:+.0f}" if at else "0"
+            if column + len(word) <= inner:
+                labels[column : column + len(word)] = word
         at += step
     gap = " " * LABEL_WIDTH
-    return [Text(f"{gap} └{''.join(ticks)}", style="dim"), Text(f"{gap}  {''.join(labels).rstrip()} s", style="dim")]
+    lines = (f"{gap} └{''.join(ticks)}", f"{gap}  {''.join(labels).rstrip()}", f"{gap}  seconds since the spike began")
+    return [Text(line, style="dim") for line in lines]
 
 
 def picture(timeline: Timeline, width: int = 100, lag_height: int = 10) -> Text:

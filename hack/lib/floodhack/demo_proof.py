@@ -1,6 +1,6 @@
 """Whether Floodwarden really did it: read from the broker's own tool and from the Deployment and its pods, not from Floodwarden.
 
-`judge` is pure; `look` runs kafka-consumer-groups and kubectl.
+`scaled` and `drained` are pure; `look` runs kafka-consumer-groups and kubectl.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class Evidence:
     ready_pods: int
 
 
+Proof = list[tuple[bool, str]]
+
+
 def parse_group(text: str, topic: str) -> GroupByTool:
     """Read the table of `kafka-consumer-groups --describe`; ValueError when it is not such a table or a lag is not known."""
     rows = [line.split() for line in text.splitlines() if line.strip()]
@@ -46,17 +49,24 @@ def parse_group(text: str, topic: str) -> GroupByTool:
     return GroupByTool(sum(int(row[lag_column]) for row in ours), len(members), len(ours))
 
 
-def judge(evidence: Evidence, plan: Plan, *, before: int) -> list[tuple[bool, str]]:
-    """What must hold for the demo to have worked, each with whether it does. `before`: replicas when the spike began."""
+def scaled(evidence: Evidence, *, before: int) -> Proof:
+    """What must hold once the pods are there, each with whether it does. `before`: replicas when the spike began."""
+    replicas, owners = evidence.replicas, evidence.group.owners
+    return [
+        (replicas > before, f"the Deployment's spec asked for {replicas} replicas, {before} before the spike"),
+        (evidence.ready_pods >= replicas, f"{evidence.ready_pods} of its pods were Ready"),
+        (owners >= replicas, f"{owners} members of the group owned partitions, by kafka-consumer-groups"),
+    ]
+
+
+def drained(evidence: Evidence, plan: Plan) -> Proof:
+    """What must hold once the backlog is gone, each with whether it does."""
     group = evidence.group
     return [
-        (evidence.replicas > before, f"the Deployment's spec asks for {evidence.replicas} replicas, {before} before the spike"),
-        (evidence.ready_pods >= evidence.replicas, f"{evidence.ready_pods} of its pods are Ready"),
-        (group.owners >= evidence.replicas, f"{group.owners} members of the group own partitions, says kafka-consumer-groups"),
-        (group.partitions == plan.partitions, f"{group.partitions} of {plan.partitions} partitions have committed offsets"),
+        (group.partitions == plan.partitions, f"{group.partitions} of {plan.partitions} partitions had committed offsets"),
         (
             group.lag <= plan.max_lag_messages,
-            f"the lag is {group.lag:,}, says kafka-consumer-groups; limit {plan.max_lag_messages:,}",
+            f"the lag came back to {group.lag:,}, by kafka-consumer-groups; limit {plan.max_lag_messages:,}",
         ),
     ]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from floodhack.demo_plan import Plan
-from floodhack.demo_proof import Evidence, judge, look
+from floodhack.demo_proof import Evidence, Proof, drained, look, scaled
 from floodhack.demo_sampler import ClusterLook, KafkaLook, Sampler
 from floodhack.demo_shell import Shell
 from floodhack.demo_timeline import Timeline, Times, times
@@ -28,7 +28,7 @@ class Outcome:
 
     timeline: Timeline
     acts: Times
-    proof: list[tuple[bool, str]]
+    proof: Proof
 
     @property
     def worked(self) -> bool:
@@ -54,9 +54,8 @@ class Story:
         try:
             before = self._steady()
             self._spike()
-            self._scaled()
-            self._drained()
-            proof = self._proved(before)
+            proof = self._scaled(before)
+            proof += self._drained()
             self._until(lambda: time.time() >= (self.timeline.spike_end or 0.0), plan.spike_seconds, "the end of the spike")
             if plan.watch_lowering:
                 self._lowered()
@@ -91,27 +90,28 @@ class Story:
         self.timeline.spike_at = time.time()
         self.timeline.spike_end = self.timeline.spike_at + plan.spike_seconds
 
-    def _scaled(self) -> None:
+    def _scaled(self, before: int) -> Proof:
         plan = self.plan
         self._until(lambda: self._acts().decided is not None, plan.scale_patience, "Floodwarden to scale the Deployment")
         raised = self.timeline.last
         self.view.act(f"Floodwarden scaled {plan.deployment} to {raised.replicas if raised else '?'} replicas; the pods start")
         self._until(lambda: self._acts().pods_ready is not None, plan.ready_patience, "the new pods to be ready")
         self._until(lambda: self._acts().owners_ready is not None, plan.ready_patience, "every new consumer to own a partition")
+        self.view.act("all consumers are at work, the backlog drains; asking Kafka's own tool and the Deployment")
+        return self._proved(lambda evidence: scaled(evidence, before=before))
 
-    def _drained(self) -> None:
+    def _drained(self) -> Proof:
         plan = self.plan
-        self.view.act("all consumers are at work; the backlog drains")
         what = f"the lag to come back under {plan.max_lag_messages:,} messages"
         self._until(lambda: self._acts().drained is not None, plan.drain_patience, what)
+        self.view.act("the lag is under the limit again; asking Kafka's own tool")
+        return self._proved(lambda evidence: drained(evidence, plan))
 
-    def _proved(self, before: int) -> list[tuple[bool, str]]:
-        """Look with the broker's tool and kubectl until all holds; the last look, which may say that it does not."""
-        self.view.act("the lag is under the limit again; asking Kafka's own tool and the Deployment")
+    def _proved(self, judge: Callable[[Evidence], Proof]) -> Proof:
+        """Look with the broker's tool and kubectl until all holds; the last look's verdict, which may be that it does not."""
         deadline = time.monotonic() + PROOF_SECONDS
         while True:
-            evidence: Evidence = look(self.shell, self.plan)
-            proof = judge(evidence, self.plan, before=before)
+            proof = judge(look(self.shell, self.plan))
             if all(holds for holds, _ in proof) or time.monotonic() > deadline:
                 return proof
 

@@ -95,14 +95,7 @@ class Ground:
             say(f"  {resource} is Ready")
 
     def _apply(self, name: str) -> None:
-        values = {
-            **asdict(self.plan),
-            "image": TARGETS["demo"].tag,
-            "bootstrap": ",".join(self.bootstrap),
-            "bootstrap_list": ", ".join(f'"{address}"' for address in self.bootstrap),
-        }
-        text = string.Template((MANIFESTS / name).read_text()).substitute(values)
-        self.shell.kubectl("apply", "-f", "-", text=text)
+        self.shell.kubectl("apply", "-f", "-", text=manifest(name, self.plan, self.bootstrap, TARGETS["demo"].tag))
 
     def _clear_interrupted_release(self) -> None:
         """A helm that was interrupted leaves a release that refuses every upgrade; its resources are kept or made again."""
@@ -111,6 +104,13 @@ class Ground:
         if status.startswith("pending") or status in ("failed", "uninstalling"):
             say(f"  an interrupted installation ({status}) is removed first")
             self.shell.helm("uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--wait", WAIT)
+
+
+def manifest(name: str, plan: Plan, bootstrap: list[str], image: str) -> str:
+    """One file of hack/demo_manifests with its names filled in."""
+    quoted = ", ".join(f'"{address}"' for address in bootstrap)
+    values = {**asdict(plan), "image": image, "bootstrap": ",".join(bootstrap), "bootstrap_list": quoted}
+    return string.Template((MANIFESTS / name).read_text()).substitute(values)
 
 
 def lay(ground: Ground) -> None:

@@ -29,8 +29,8 @@ def time_rows(acts: Times) -> list[tuple[str, str]]:
         ("the lag was back under its limit", acts.drained),
         ("the extra pods were taken away", acts.lowered),
     ]
-    rows = [(what, acts.after_spike(at)) for what, at in told]
-    return [("the spike began", "0.0 s"), *((what, f"{after:.1f} s") for what, after in rows if after is not None)]
+    known = sorted(((at, what) for what, at in told if at is not None), key=lambda row: row[0])
+    return [("the spike began", "0.0 s"), *((what, f"{at - acts.spike:.1f} s") for at, what in known)]
 
 
 def heading(plan: Plan, outcome: Outcome) -> str:

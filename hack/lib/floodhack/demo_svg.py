@@ -113,7 +113,7 @@ def svg(timeline: Timeline, heading: str) -> str:
     if acts.drained is not None:
         x, y = lag_frame.x(acts.drained), lag_frame.y(timeline.limit)
         parts.append(f'<circle class="line out" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
-        parts.append(_text(x + 8, y - 8, f"under the limit again after {acts.after_spike(acts.drained):.0f} s", "out-text"))
+        parts.append(_text(x + 8, y - 8, f"under the limit again after {acts.drained - acts.spike:.0f} s", "out-text"))
     bottom = replica_frame.top + replica_frame.height
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, bottom + 38, "seconds since the spike began", "quiet", "middle"))
     return "\n".join([*parts, "</svg>", ""])

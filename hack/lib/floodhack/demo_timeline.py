@@ -114,10 +114,6 @@ class Times:
     drained: float | None
     lowered: float | None
 
-    def after_spike(self, at: float | None) -> float | None:
-        """Seconds from the beginning of the spike."""
-        return None if at is None else at - self.spike
-
 
 def times(timeline: Timeline, calm_seconds: float = 0.0) -> Times:
     """The acts of a demo. Each is looked for only after the one it follows from.
