@@ -17,6 +17,8 @@ from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
 from floodwarden.sweep.store import Key, Store
 
+# For peering, which is off; without one kopf looks for the user's name, which a container's user need not have.
+IDENTITY: Any = "floodwarden"
 SERVER_TIMEOUT = 600  # whole seconds after which the API server ends a watch and it is taken up where it was
 INACTIVE_AFTER = 90.0  # seconds without even a bookmark after which a stream counts as dead
 CONNECT_WITHIN = 5.0
@@ -51,6 +53,7 @@ async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.
     await kopf.operator(
         registry=registry_for(store),
         settings=settings(),
+        identity=IDENTITY,
         standalone=True,
         clusterwide=namespaces is None,
         namespaces=namespaces or (),
