@@ -92,12 +92,8 @@ def from_exception(error: BaseException, address: str) -> RequestError:
             advice = "check the CA in caSecretRef and the host name in bootstrapServers or advertised.listeners"
             why = f"the certificate of {address} is not trusted: {error.verify_message}; {advice}"
             return failed(UnknownReason.AUTHENTICATION_FAILED, why)
-        case ssl.SSLError() if "ALERT" in (error.reason or ""):
-            advice = "check the client certificate in clientCertificateSecretRef"
-            return failed(UnknownReason.AUTHENTICATION_FAILED, f"{address} refused TLS: {error.reason}; {advice}")
         case ssl.SSLError():
-            advice = "check that security.protocol is that of the listener"
-            return failed(UnknownReason.BROKER_UNREACHABLE, f"no TLS with {address}: {error.reason}; {advice}")
+            return _from_tls(error, address)
         case socket.gaierror():
             advice = "check the host name in bootstrapServers or advertised.listeners"
             return failed(UnknownReason.BROKER_UNREACHABLE, f"{address} cannot be resolved: {error.strerror}; {advice}")
@@ -113,3 +109,13 @@ def from_exception(error: BaseException, address: str) -> RequestError:
             )
     # The class's name only: a message of an unforeseen error could quote what was sent.
     return failed(UnknownReason.BROKER_ERROR, f"{address} answered what cannot be read ({type(error).__name__})")
+
+
+def _from_tls(error: ssl.SSLError, address: str) -> RequestError:
+    # Absent where Python itself raises the error, not OpenSSL.
+    why = getattr(error, "reason", None) or "the handshake failed"
+    if "ALERT" in why:
+        advice = "check the client certificate in clientCertificateSecretRef"
+        return failed(UnknownReason.AUTHENTICATION_FAILED, f"{address} refused TLS: {why}; {advice}")
+    advice = "check that security.protocol is that of the listener"
+    return failed(UnknownReason.BROKER_UNREACHABLE, f"no TLS with {address}: {why}; {advice}")

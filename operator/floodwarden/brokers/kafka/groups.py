@@ -64,7 +64,7 @@ class Groups:
                 if group in self._coordinators:
                     by_node[self._coordinators[group]].append(group)
             moved: list[str] = []
-            answers = await asyncio.gather(*(_caught(ask(node, names)) for node, names in by_node.items()))
+            answers = await asyncio.gather(*(_caught(ask, node, names) for node, names in by_node.items()))
             for (node, names), answer in zip(by_node.items(), answers, strict=True):
                 if isinstance(answer, Unknown):
                     results.update(dict.fromkeys(names, answer))
@@ -139,9 +139,9 @@ class Groups:
         return {group.group_id: _group(group, group.error_code, _modern_partitions) for group in answer.groups}
 
 
-async def _caught(asked: Awaitable[Answers[T]]) -> Answers[T] | Unknown:
+async def _caught(ask: Callable[[int, list[str]], Awaitable[Answers[T]]], node: int, groups: list[str]) -> Answers[T] | Unknown:
     try:
-        return await asked
+        return await ask(node, groups)
     except RequestError as error:
         return error.unknown
 

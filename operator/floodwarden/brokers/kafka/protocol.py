@@ -31,7 +31,8 @@ EARLIEST: Final = -2
 NO_NODE: Final = -1
 NEVER_COMMITTED: Final = -1
 UNSUPPORTED_VERSION: Final = 35
-KNOWN_ERROR_CODES: Final = frozenset(kafka_errors)
+# Abstract classes among them have no code.
+KNOWN_ERROR_CODES: Final = frozenset(code for code in kafka_errors if code is not None)
 
 
 class ConsumerGroupDescribeRequest(ApiMessage, load_json="floodwarden.brokers.kafka.schemas"):  # type: ignore[misc, call-arg]
@@ -64,8 +65,12 @@ def list_offsets(partitions: Mapping[str, Iterable[int]], at: int) -> Request:
     """Asks for one offset of each partition, by topic: LATEST (the high watermark) or EARLIEST (the log start)."""
     topic_type = ListOffsetsRequest.ListOffsetsTopic
     partition_type = topic_type.ListOffsetsPartition
+    # The epoch is its default: given, because the library is slow at looking defaults up, 10,000 times a second.
     topics = [
-        topic_type(name=topic, partitions=[partition_type(partition_index=index, timestamp=at) for index in indexes])
+        topic_type(
+            name=topic,
+            partitions=[partition_type(partition_index=index, current_leader_epoch=-1, timestamp=at) for index in indexes],
+        )
         for topic, indexes in partitions.items()
     ]
     # Version 10 adds a time limit for look-ups in remote storage, which neither of the two needs.

@@ -1,0 +1,123 @@
+"""The three real nodes as a test uses them: data by confluent-kafka, and Kafka's own tools to compare with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
+
+from floodhack.instance import CHECKOUT, Instance
+from floodwarden.brokers.kafka import Security
+
+NODES = (0, 1, 2)
+
+
+class RealKafka:
+    """The brokers of FLOODWARDEN_INSTANCE, which run."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.facts: dict[str, Any] = json.loads((instance.broker("kafka") / "clients.json").read_text())
+        self.bootstrap: list[str] = self.facts["bootstrap"]["PLAINTEXT"]
+        self._admin = AdminClient({"bootstrap.servers": ",".join(self.bootstrap)})
+
+    def security(self, protocol: str, mechanism: str | None = None, **changes: Any) -> Security:
+        """What a client needs for one listener; ``changes`` replaces parts of it."""
+        given: dict[str, Any] = {"mechanism": mechanism}
+        if mechanism is not None:
+            user = self.facts["plain" if mechanism == "PLAIN" else "scram"]
+            given |= {"username": user["username"], "password": user["password"]}
+        if protocol.endswith("SSL"):
+            given["ca"] = self.pem("ca")
+        return Security(protocol, **(given | changes))
+
+    def pem(self, name: str) -> bytes:
+        """One of the PEM files: ca, client_certificate, client_key."""
+        return Path(self.facts[name]).read_bytes()
+
+    def topic(self, partitions: int = 3, *, on: list[list[int]] | None = None, name: str | None = None) -> str:
+        """Make a topic; ``on`` names each partition's nodes, else all three hold it. Its name."""
+        name = name or f"topic-{uuid4().hex[:8]}"
+        new = NewTopic(name, num_partitions=len(on), replica_assignment=on) if on else NewTopic(name, partitions, len(NODES))
+        wait_for(lambda: _done(self._admin.create_topics([new])), f"topic {name} created")
+        count = len(on) if on else partitions
+        wait_for(lambda: self._led(name) == count, f"{name} led")
+        return name
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic."""
+        _done(self._admin.delete_topics([name]))
+
+    def grow(self, name: str, partitions: int) -> None:
+        """Give a topic more partitions."""
+        _done(self._admin.create_partitions([NewPartitions(name, partitions)]))
+
+    def produce(self, topic: str, counts: Mapping[int, int]) -> None:
+        """Write messages, so many to each partition, and see them acknowledged."""
+        failures: list[object] = []
+
+        def delivered(error: object, _message: object) -> None:
+            if error is not None:
+                failures.append(error)
+
+        producer = Producer({"bootstrap.servers": ",".join(self.bootstrap), "acks": "all"})
+        for partition, count in counts.items():
+            for number in range(count):
+                producer.produce(topic, str(number), partition=partition, on_delivery=delivered)
+        assert producer.flush(30) == 0, "messages not acknowledged in time"
+        assert not failures, failures
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Commit offsets for a group without members."""
+        wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+
+        def committed() -> bool:
+            request = ConsumerGroupTopicPartitions(group, wanted)
+            (answer,) = self._admin.alter_consumer_group_offsets([request]).values()
+            return not any(entry.error for entry in answer.result(10).topic_partitions)
+
+        wait_for(committed, f"offsets of {group} committed")
+
+    def coordinator(self, group: str) -> int:
+        """The node that coordinates a group."""
+        return int(self._admin.describe_consumer_groups([group])[group].result(10).coordinator.id)
+
+    def tool(self, name: str, *args: str) -> str:
+        """What one of Kafka's own tools prints."""
+        return self.brokers("tool", "kafka", name, *args)
+
+    def brokers(self, *args: str) -> str:
+        """Run hack/brokers; what it prints on standard output."""
+        command = [sys.executable, str(CHECKOUT / "hack" / "brokers"), *args]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    def _led(self, topic: str) -> int:
+        found = self._admin.list_topics(topic, timeout=10).topics[topic].partitions.values()
+        return sum(partition.leader >= 0 for partition in found)
+
+
+def wait_for(condition: Callable[[], bool], what: str, *, within: float = 30.0) -> None:
+    """Return once the condition holds; a KafkaException counts as not yet. AssertionError after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            if condition():
+                return
+            why = "not yet"
+        except KafkaException as error:
+            why = str(error)
+        assert time.monotonic() < deadline, f"{what}: {why} after {within:g} s"
+        time.sleep(0.1)
+
+
+def _done(futures: Mapping[str, Any]) -> bool:
+    for future in futures.values():
+        future.result(15)
+    return True

@@ -1,0 +1,147 @@
+"""Nodes that stop, crash or hang: what they held is unknown by name, the rest stays known, and all comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from floodhack.instance import Instance
+from floodhack.kafka_settings import KafkaSet
+from floodwarden.brokers.kafka import KafkaBroker
+from floodwarden.core.observation import Offsets, Partition, Query, Reading, Snapshot, Subscription, Unknown, UnknownReason
+from tests.contract.cluster.eventually import eventually
+from tests.contract.kafka.conftest import Connect
+from tests.contract.kafka.looking import offsets_of, reading_of, settled, sweeping
+from tests.contract.kafka.real_kafka import RealKafka
+
+LOST = 2
+
+
+@pytest.fixture
+def whole(kafka: RealKafka) -> Iterator[None]:
+    """All nodes lead and coordinate their share at first, and run again after the test, whatever it did to them."""
+    kafka.tool("kafka-leader-election", "--election-type", "preferred", "--all-topic-partitions")
+    yield
+    kafka.brokers("start", "kafka", str(LOST))
+
+
+def committed_group(kafka: RealKafka, topic: str, prefix: str, *, on_lost: bool) -> Subscription:
+    """A group that has committed, and is coordinated by the node that will be lost or by another one."""
+    for number in range(60):
+        group = f"{prefix}-{number}"
+        kafka.commit(group, topic, {0: 1})
+        if (kafka.coordinator(group) == LOST) == on_lost:
+            return Subscription(group, (topic,))
+    raise AssertionError(f"of 60 groups none is coordinated by node {LOST}, or all are")
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize("how", [[], ["--kill"]], ids=["stopped", "killed"])
+async def test_a_node_is_lost_and_comes_back(kafka: RealKafka, broker: KafkaBroker, group: str, how: list[str]) -> None:
+    """One of three nodes goes and returns."""
+    # One partition each on nodes 0, 1 and 2, with no other copy.
+    topic = kafka.topic(on=[[0], [1], [LOST]])
+    kafka.produce(topic, {0: 3, 1: 4, LOST: 5})
+    theirs = committed_group(kafka, topic, f"{group}-theirs", on_lost=True)
+    others = committed_group(kafka, topic, f"{group}-others", on_lost=False)
+    look = sweeping(broker, Query(theirs), Query(others))
+    before = await eventually(look, settled)
+    assert before.unreachable == ()
+
+    kafka.brokers("stop", "kafka", str(LOST), *how)
+    lost, kept = Partition(topic, LOST), {Partition(topic, 0), Partition(topic, 1)}
+
+    def partly_known(snapshot: Snapshot) -> bool:
+        reading = reading_of(snapshot, others)
+        # Whatever happens to the lost node: the others' partitions are never unknown.
+        assert all(isinstance(reading.partitions[partition], Offsets) for partition in kept), reading
+        return isinstance(reading.partitions[lost], Unknown)
+
+    snapshot = await eventually(look, partly_known)
+    why = reading_of(snapshot, others).partitions[lost]
+    assert isinstance(why, Unknown)
+    assert why.reason in (UnknownReason.BROKER_UNREACHABLE, UnknownReason.NO_LEADER)
+    assert why.detail
+
+    # The lost coordinator's groups move to another node while it is still away.
+    def coordinator_moved(snapshot: Snapshot) -> bool:
+        assert partly_known(snapshot)
+        return isinstance(snapshot.readings[theirs], Reading) and len(snapshot.unreachable) == 1
+
+    snapshot = await eventually(look, coordinator_moved, within=60)
+    assert snapshot.unreachable[0].startswith(f"{LOST} (")
+    assert len(snapshot.nodes) == 3
+
+    kafka.brokers("start", "kafka", str(LOST))
+    after = await eventually(look, lambda seen: settled(seen) and not seen.unreachable, within=60)
+    assert offsets_of(after, theirs) == offsets_of(before, theirs)
+    assert after.nodes == before.nodes
+
+
+async def test_a_node_hangs(kafka: RealKafka, broker: KafkaBroker, group: str) -> None:
+    """A node that accepts connections and never answers costs its time limit, not the other nodes' readings."""
+    topic = kafka.topic(on=[[0], [1], [LOST]])
+    subscription = committed_group(kafka, topic, group, on_lost=False)
+    look = sweeping(broker, Query(subscription))
+    await eventually(look, settled)
+    pid = KafkaSet(Instance.current()).daemon(LOST).pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = asyncio.get_running_loop().time()
+        found = reading_of(await look(), subscription).partitions
+        assert asyncio.get_running_loop().time() - began < 10
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert isinstance(found[Partition(topic, 0)], Offsets)
+    assert isinstance(found[Partition(topic, 1)], Offsets)
+    why = found[Partition(topic, LOST)]
+    assert isinstance(why, Unknown)
+    assert why.reason is UnknownReason.TIMEOUT
+    await eventually(look, lambda seen: settled(seen) and not seen.unreachable, within=60)
+
+
+async def test_cancelled_anywhere(kafka: RealKafka, connect: Connect, group: str) -> None:
+    """A sweep cancelled at any of its awaits leaves an adapter that reads on as if nothing had been."""
+    topic = kafka.topic(partitions=3)
+    queries = [Query(Subscription(group, (topic,)), members=True)]
+    # From the first connection on, and again with connections open.
+    for broker in (connect(), connect()):
+        for turns in range(60):
+            sweep = asyncio.create_task(broker.observe(queries))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            sweep.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweep
+        snapshot = await eventually(sweeping(broker, *queries), settled)
+        assert snapshot.unreachable == ()
+
+
+async def test_closes_everything(kafka: RealKafka, group: str) -> None:
+    """After close no socket and no task is left, and closing twice does no harm."""
+    topic = kafka.topic(partitions=3)
+    sockets, tasks = open_sockets(), asyncio.all_tasks()
+    security = kafka.security("SASL_SSL", "SCRAM-SHA-512")
+    broker = KafkaBroker(kafka.facts["bootstrap"]["SASL_SSL"], security)
+    await eventually(sweeping(broker, Query(Subscription(group, (topic,)))), settled)
+    assert len(open_sockets() - sockets) <= 3
+    await broker.close()
+    await broker.close()
+    assert asyncio.all_tasks() == tasks
+    assert open_sockets() <= sockets
+
+
+def open_sockets() -> set[str]:
+    """The sockets this process holds, as the kernel numbers them."""
+    held = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            held.add(str(entry.readlink()))
+    return {name for name in held if name.startswith("socket:")}
