@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import load_incluster_config, load_kube_config
 
 POOL_SIZE = 20  # connections to the API server; further requests wait for one
 
@@ -42,7 +42,9 @@ async def connect() -> ApiClient:
         else:
             await _from_kubeconfig(configuration, str(Path.home() / ".kube" / "config"))
         client = ApiClient(configuration)
-    except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+    except ClusterConfigError:
+        raise
+    except Exception as error:  # whatever the loaders and the parsers under them make of a broken file
         raise ClusterConfigError(f"the cluster configuration cannot be used: {error}; check KUBECONFIG") from error
     client.user_agent = f"floodwarden/{version('floodwarden')}"
     return client

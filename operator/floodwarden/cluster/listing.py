@@ -32,5 +32,5 @@ async def list_objects(rest: Rest, api_version: str, plural: str, namespaces: Co
     return [
         Listed(meta["namespace"], meta["name"], meta["uid"], meta.get("generation", 0))
         for page in pages
-        for meta in (item["metadata"] for item in page.get("items", []))
+        for meta in (item["metadata"] for item in page["items"] or [])  # null where there is none
     ]
