@@ -1,7 +1,7 @@
 """What a node leaves in the kernel, found and removed without the help of the programs that made it.
 
-Pods' processes are found by the instance's cgroup, mounts by the instance's folder, network devices by the instance's bridge.
-So it works as well after everything was killed as after an orderly stop.
+Processes are found by the cgroups of the containers that containerd has notes of, mounts by the instance's folder, network
+devices by the instance's bridge. So it works as well after everything was killed as after an orderly stop.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from floodhack.process import end, strays
 from floodhack.waiting import until
 
 CGROUPS = Path("/sys/fs/cgroup")
+# The kubelet's containers live in this namespace of containerd, and in the cgroup of that name: all instances share it.
+NAMESPACE = "k8s.io"
 
 
-def _cgroup_folders(name: str) -> Iterator[Path]:
-    """The cgroup of that name in the unified hierarchy and in each version 1 controller, deepest folders first."""
-    for root in (CGROUPS / name, *CGROUPS.glob(f"*/{name}")):
+def _cgroup_folders(container: str) -> Iterator[Path]:
+    """The container's cgroups in the unified hierarchy and in each version 1 controller, deepest folders first."""
+    place = f"{NAMESPACE}/{container}"
+    for root in (CGROUPS / place, *CGROUPS.glob(f"*/{place}")):
         if root.is_dir():
             for folder, _, _ in os.walk(root, topdown=False):
                 yield Path(folder)
 
 
-def cgroup_processes(name: str) -> set[int]:
-    """All processes in the cgroup and below."""
+def _processes(container: str) -> set[int]:
     pids: set[int] = set()
-    for folder in _cgroup_folders(name):
+    for folder in _cgroup_folders(container):
         try:
             pids.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
         except OSError:
@@ -38,21 +40,27 @@ def cgroup_processes(name: str) -> set[int]:
     return pids
 
 
-def remove_cgroup(name: str) -> None:
-    """Kill every process in the cgroup and remove it, in all hierarchies."""
+def containers(containerd: Path) -> set[str]:
+    """The ids of all containers that containerd, or else runc, keeps notes of below containerd's folder."""
+    notes = (f"state/io.containerd.runtime.v2.task/{NAMESPACE}", f"runc/{NAMESPACE}")
+    return {entry.name for note in notes if (containerd / note).is_dir() for entry in (containerd / note).iterdir()}
+
+
+def remove_container(container: str) -> None:
+    """Kill every process of the container and remove its cgroups, in all hierarchies."""
 
     def removed() -> bool:
-        for pid in cgroup_processes(name):
+        for pid in _processes(container):
             end(pid, seconds=0)
         left = False
-        for folder in _cgroup_folders(name):
+        for folder in _cgroup_folders(container):
             try:
                 folder.rmdir()
             except OSError:
                 left = True
         return not left
 
-    until(removed, seconds=20, what=f"removing the cgroup {name}")
+    until(removed, seconds=20, what=f"removing the cgroups of container {container}")
 
 
 def end_strays(folder: Path) -> None:
@@ -89,7 +97,7 @@ def remove_bridge(name: str) -> None:
 
 def remove_shim_sockets(state: Path) -> None:
     """Remove the sockets of containerd's shims, which lie outside its state folder; each shim's bundle names its own."""
-    for note in state.glob("io.containerd.runtime.v2.task/*/*/address"):
+    for note in state.glob(f"io.containerd.runtime.v2.task/{NAMESPACE}/*/address"):
         address = note.read_text().strip().removeprefix("unix://")
         if address.startswith("/run/containerd/s/"):
             Path(address).unlink(missing_ok=True)

@@ -32,6 +32,8 @@ COMPONENTS = (*CONTROL_PLANE, *NODE)
 # They come back late once they have lost the API server for long, so they are restarted with it.
 FOLLOWERS = ("controller-manager", "scheduler")
 NODE_SECONDS = 120.0
+# The API server waits for its watches, which do not end by themselves.
+STOP_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Native:
     def stop(self, name: str) -> None:
         """Stop one component."""
         with self._lock():
-            if not Daemon(self._component(name).name, self.folder).stop():
+            if not Daemon(self._component(name).name, self.folder).stop(STOP_SECONDS):
                 say(f"{name} was not running")
 
     def status(self) -> tuple[bool, list[str]]:

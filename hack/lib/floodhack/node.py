@@ -80,11 +80,6 @@ class Node:
         return self.folder / "containerd" / "containerd.sock"
 
     @property
-    def cgroup(self) -> str:
-        """The cgroup below which all of the node's containers run."""
-        return f"floodwarden-{self.control.instance.number}"
-
-    @property
     def bridge(self) -> str:
         """The network bridge of pods that do not use the host's network."""
         return f"fwbr{self.control.instance.number}"
@@ -151,7 +146,7 @@ class Node:
 
     def ctr(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
         """Run containerd's own client against this node."""
-        command = ["ctr", f"--address={self.socket}", "--namespace=k8s.io", *map(str, args)]
+        command = ["ctr", f"--address={self.socket}", f"--namespace={leftovers.NAMESPACE}", *map(str, args)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def load(self, archive: Path) -> None:
@@ -169,7 +164,8 @@ class Node:
         """End all that the node runs and take away what it leaves in the kernel, whatever state it is in."""
         for name in ("kubelet", "containerd"):
             Daemon(name, self.folder).stop(seconds=1)
-        leftovers.remove_cgroup(self.cgroup)
+        for container in leftovers.containers(self.folder / "containerd"):
+            leftovers.remove_container(container)
         leftovers.end_strays(self.folder)
         leftovers.remove_shim_sockets(self.folder / "containerd" / "state")
         leftovers.unmount_below(self.folder)
@@ -216,7 +212,6 @@ class Node:
             "resolvConf": "/etc/resolv.conf",
             # The machine is shared and may be a container itself: no hierarchy of cgroups, no limits on the node.
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": f"/{self.cgroup}",
             "cgroupsPerQOS": False,
             "enforceNodeAllocatable": [],
             "failCgroupV1": False,
