@@ -14,6 +14,7 @@ from floodwarden.core.reasons import Reason
 
 STALL_AFTER = 30.0  # seconds without a commit under lag, at the least, before a partition counts as standing still
 STALL_GAPS = 5.0  # or this many times the usual time between two of its commits, where that is longer
+WINDOW_COMMITS = 3  # commits over which the consumption of a partition is measured
 RECREATED_FOR = 60.0  # seconds for which a missing commit is put down to the topic's re-creation
 NAMED_AT_MOST = 5  # names in one sentence
 
@@ -36,7 +37,8 @@ class PartitionLoad:
     arrival: float
     consumed: float
     stalled: bool
-    lag_before: int  # its lag one smoothing window ago, 0 where not known
+    window: float  # seconds over which ``consumed`` was taken: enough for some commits
+    lag_before: int  # its lag at the beginning of that window, 0 where not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Assessment:
     produced: float | None
     consumed: float | None
     consumed_before: float | None  # the same, one smoothing window earlier
+    consumed_lately: float | None  # the same, over the newest half of the window
     surge: float | None
     surge_confirmed: bool
     commit_gap: float
@@ -77,7 +80,7 @@ class Assessment:
 
 def nothing_known(gap: Gap) -> Assessment:
     """The assessment of a sweep that could not read the subscription at all."""
-    return Assessment(0, (), None, None, False, (gap,), 0, False, None, None, None, None, False, 0.0, None)
+    return Assessment(0, (), None, None, False, (gap,), 0, False, None, None, None, None, None, False, 0.0, None)
 
 
 def assess(reading: Reading | Unknown, history: History, now: float) -> Assessment:
@@ -102,6 +105,7 @@ def assess(reading: Reading | Unknown, history: History, now: float) -> Assessme
         produced=history.produced_rate(now),
         consumed=history.consumed_rate(now),
         consumed_before=history.consumed.rate(now - 2 * SMOOTH_WINDOW, now - SMOOTH_WINDOW),
+        consumed_lately=history.consumed_rate(now, window=SMOOTH_WINDOW / 2),
         surge=surge[0] if surge else None,
         surge_confirmed=surge is not None and surge[1],
         commit_gap=history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0,
@@ -127,6 +131,7 @@ def _load(partition: Partition, offsets: Offsets, history: History, group: Group
     assert position is not None
     lag = offsets.end - position
     track = history.tracks[partition]
+    window = _commit_window(track, now)
     flat_since = track.committed.flat_since
     stalled = lag > 0 and _owned(partition, group) and flat_since is not None and _stands(track, position, now)
     return PartitionLoad(
@@ -134,9 +139,10 @@ def _load(partition: Partition, offsets: Offsets, history: History, group: Group
         lag=lag,
         seconds=_seconds(track, position, lag, now),
         arrival=max(0.0, track.end.rate(now - SMOOTH_WINDOW, now) or 0.0),
-        consumed=max(0.0, track.committed.stepped_rate(now - SMOOTH_WINDOW, now) or 0.0),
+        consumed=max(0.0, track.committed.stepped_rate(now - window, now) or 0.0),
         stalled=stalled,
-        lag_before=_lag_before(track, now - SMOOTH_WINDOW),
+        window=window,
+        lag_before=_lag_before(track, now - window),
     )
 
 
@@ -157,6 +163,12 @@ def _seconds(track: Track, position: int, lag: int, now: float) -> float | None:
     rate = track.end.rate(first, now)
     known_lag = max(0.0, (track.end.at(first) or 0.0) - position)
     return now - first + (known_lag / rate if rate else 0.0)
+
+
+def _commit_window(track: Track, now: float) -> float:
+    """The shortest window that holds a few commits of this partition, in seconds."""
+    gap = track.committed.step_gap(now - WINDOW_COMMITS * SMOOTH_WINDOW) or 0.0
+    return min(max(SMOOTH_WINDOW / 2, WINDOW_COMMITS * gap), WINDOW_COMMITS * SMOOTH_WINDOW)
 
 
 def _lag_before(track: Track, then: float) -> int:

@@ -6,10 +6,9 @@ A consumer that keeps up shows only a lower bound of what it could do; both are 
 from __future__ import annotations
 
 from floodwarden.core.assess import Assessment, PartitionLoad
-from floodwarden.core.history import SMOOTH_WINDOW
 from floodwarden.core.memory import Basis, Capacity, Memory
 
-LEARN_EVERY = 5.0  # seconds between two looks: half a smoothing window, so that samples are mostly new
+LEARN_EVERY = 5.0  # seconds between two looks: the shortest window, so that samples are new
 WEIGHT = 0.3  # of a new sample in the moving average
 BACKLOG = 2.0  # seconds (or commit gaps, where longer) of work that must be waiting for a member to count as saturated
 MEASURED_FOR = 24 * 3600.0  # after this a measurement is only a lower bound
@@ -21,7 +20,8 @@ def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Me
     capacity = _aged(capacity, now)
     if replicas < 1 or not seen.exact:
         return capacity
-    settled = memory.stable_since is not None and now - memory.stable_since >= SMOOTH_WINDOW
+    window = max((load.window for load in seen.loads), default=0.0)
+    settled = memory.stable_since is not None and now - memory.stable_since >= window
     sample = saturated_rate(seen, replicas) if settled else None
     if sample is not None:
         if capacity is None or capacity.basis is Basis.AT_LEAST:
@@ -50,8 +50,9 @@ def saturated_rate(seen: Assessment, replicas: int) -> float | None:
 
 
 def _saturated(loads: list[PartitionLoad], consumed: float, commit_gap: float) -> bool:
-    """Lag that is only work not yet committed does not count."""
-    waiting = min(sum(load.lag for load in loads), sum(load.lag_before for load in loads))
+    """Lag that is only work not yet committed does not count, nor that of a partition which does not move."""
+    moving = [load for load in loads if load.consumed > 0]
+    waiting = min(sum(load.lag for load in moving), sum(load.lag_before for load in moving))
     return waiting > consumed * BACKLOG * max(1.0, commit_gap)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from floodwarden.core.assess import Assessment, Gap
 from floodwarden.core.capacity import LEARN_EVERY, learn
+from floodwarden.core.history import SMOOTH_WINDOW
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
 from floodwarden.core.need import Demand, even_at_least, replicas_needed
 from floodwarden.core.observation import GroupPhase, Partition
@@ -23,6 +24,8 @@ REACTION = 10.0  # seconds from a step until its pods consume (pods start, join,
 HEADROOM = 1.2  # the demand against which fewer replicas are judged: arrivals vary, and a step back up costs more
 REBALANCE_LIMIT = 120.0  # seconds for which a rebalance not of our making holds a step up
 QUICK_SWEEP = 5.0  # with a longer sweepInterval a surge is answered at once instead of being measured once more
+USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
+BOLDEST = 16  # times the present replicas that a step without measured capacity may reach
 ATTEND_LAG = 2.0  # seconds of lag from which the group's members are watched too
 
 
@@ -76,11 +79,19 @@ def decide(
     return replace(view.describe(decision), by_hand=by_hand), memory
 
 
-def applied(memory: Memory, decision: Decision, start: int, throughput: float | None, now: float) -> Memory:
-    """The memory after a decision's replicas were written (or taken note of, in DryRun never)."""
+def applied(memory: Memory, decision: Decision, start: int, seen: Assessment, now: float) -> Memory:
+    """The memory after a decision's replicas were written (which in DryRun they never are)."""
     assert decision.replicas is not None
+    last = memory.step
+    just_settled = last is not None and last.settled_at is not None and now - last.settled_at < SMOOTH_WINDOW
+    throughput = seen.consumed_lately if just_settled else seen.consumed
+    if memory.capacity is not None and memory.capacity.basis is Basis.MEASURED and throughput is not None:
+        # Consumers that kept up until now could have done more: what counts is what they can do.
+        throughput = max(throughput, start * memory.capacity.per_replica)
     step = Step(now, start, decision.replicas, decision.reason, Phase.SETTLING, throughput_before=throughput)
-    return replace(memory, step=step, replicas_seen=decision.replicas, calm_since=None, needs=(), stable_since=None)
+    return replace(
+        memory, step=step, replicas_seen=decision.replicas, calm_since=None, agreed_since=None, needs=(), stable_since=None
+    )
 
 
 def over_limit(policy: Policy, seen: Assessment) -> bool | None:
@@ -157,32 +168,40 @@ class _View:
         coming = growth * REACTION / len(moving)
         return [Demand((load.arrival + surge) * headroom, (load.lag + coming) / self.policy.catch_up) for load in moving]
 
-    def need(self, replicas: int, headroom: float = 1.0) -> int | None:
+    def need(self, replicas: int, headroom: float) -> int | None:
         """Replicas for what is known to be asked for; None where the capacity of a replica is not known at all."""
         demands = self.demands(replicas, headroom)
         if sum(demand.total for demand in demands) <= 0:
             return 0
-        if self.capacity is None:
-            return None
-        return replicas_needed(demands, self.seen.partitions, self.capacity.per_replica, self.ceiling)
+        return None if self.capacity is None else self._need(demands, self.capacity.per_replica)
+
+    def _need(self, demands: Sequence[Demand], capacity: float) -> int:
+        return replicas_needed(demands, self.seen.partitions, capacity, self.ceiling)
 
     def bold(self, replicas: int) -> int:
-        """A first step without measured capacity: double, or half the ceiling; no more than there are lagging partitions."""
+        """A first step without any known capacity: double, or half the ceiling; no more than there are lagging partitions."""
         deepest = max((load.lag for load in self.seen.loads), default=0)
         lagging = sum(1 for load in self.seen.loads if not load.stalled and load.lag > 0.1 * deepest)
         wanted = min(max(2 * replicas, -(-self.ceiling // 2), 1), max(lagging, replicas))
         return even_at_least(self.seen.partitions, wanted, self.ceiling)
 
     def goal_up(self, replicas: int) -> int:
-        """Where a step up would go."""
-        need = self.need(replicas)
-        if need is None:
-            need = self.bold(replicas)
-        elif self.measured is None and need > replicas:
-            need = min(need, self.bold(replicas))
+        """Where a step up would go. Without measured capacity it is bold, and learnt from, but not without bounds."""
+        need = self._need_guessed(replicas)
         if need == 0 and self.seen.lag:
             need = 1
         return max(self.floor, min(need, self.ceiling))
+
+    def _need_guessed(self, replicas: int) -> int:
+        capacity = self.capacity
+        if capacity is None:
+            need = self.bold(replicas) if self.over or replicas > 0 else 1
+        elif capacity.basis is Basis.MEASURED:
+            return self._need(self.demands(replicas, 1.0), capacity.per_replica)
+        else:
+            need = self._need(self.demands(replicas, 1.0), capacity.per_replica / USUAL_LOAD)
+        boldest = BOLDEST * max(replicas, 1)
+        return need if need <= boldest else even_at_least(self.seen.partitions, boldest, min(boldest, self.ceiling))
 
     def describe(self, decision: Decision) -> Decision:
         """The decision with what every decision tells besides: ceiling, limit, what stands still, whom to attend."""
@@ -256,6 +275,9 @@ def _up(view: _View, current: int) -> Decision | None:
     seen, memory = view.seen, view.memory
     goal = view.goal_up(current)
     if goal <= current:
+        if view.hot() and view.over:
+            names = ", ".join(str(partition) for partition in view.hot()[:5])
+            return Decision(Reason.PARTITION_HOT, f"{names}: more arrives than one replica can carry", desired=current)
         if current >= view.ceiling and view.over:
             return Decision(Reason.AT_CEILING, _numbers(view, current, view.ceiling), desired=current)
         return None
@@ -275,7 +297,8 @@ def _against_up(view: _View, current: int) -> Gap | None:
     seen, memory, now = view.seen, view.memory, view.now
     lagging = [load for load in seen.loads if load.lag > 0]
     if lagging and all(load.stalled for load in lagging):
-        return Gap(Reason.GROUP_STALLED, f"none of {len(lagging)} partitions under lag moves")
+        reason = Reason.GROUP_STALLED if 2 * len(lagging) > seen.partitions else Reason.PARTITION_STALLED
+        return Gap(reason, f"{len(lagging)} of {seen.partitions} partitions have a backlog, and none of them moves")
     if memory.blocked_until is not None:
         return Gap(
             Reason.STEP_INEFFECTIVE, f"the last step did not help; the next one is tried in {memory.blocked_until - now:.0f} s"
@@ -304,8 +327,10 @@ def _down_or_stay(view: _View, current: int) -> Decision:
     if view.capacity is None and view.arrivals > 0:
         return Decision(Reason.CAPACITY_UNKNOWN, "replicas are not lowered before their capacity is known", desired=current)
     calm_for = view.now - memory.calm_since
-    if calm_for < view.policy.stabilization:
-        left = view.policy.stabilization - calm_for
+    agreed_for = view.now - memory.agreed_since if memory.agreed_since is not None else 0.0
+    # While the need still falls, one more smoothing window spares a second step.
+    left = max(view.policy.stabilization - calm_for, SMOOTH_WINDOW - agreed_for if len(memory.needs) > 1 else 0.0)
+    if left > 0:
         return Decision(
             Reason.STABILIZING, f"{goal} replicas would be enough; lowered in {left:.0f} s if that lasts", desired=goal
         )
@@ -337,7 +362,14 @@ def _notice_hand(memory: Memory, target: Target | None, now: float) -> tuple[Mem
     if step is not None and step.open:
         step = replace(step, phase=Phase.DONE)
     memory = replace(
-        memory, replicas_seen=target.replicas, step=step, calm_since=None, needs=(), stable_since=None, hand_scaled_at=now
+        memory,
+        replicas_seen=target.replicas,
+        step=step,
+        calm_since=None,
+        agreed_since=None,
+        needs=(),
+        stable_since=None,
+        hand_scaled_at=now,
     )
     return memory, (before, target.replicas)
 
@@ -364,11 +396,13 @@ def _follow_calm(memory: Memory, view: _View, target: Target | None) -> Memory:
     """Fewer replicas need a whole window without a doubt: any unknown, any limit passed, any open step starts it anew."""
     step_open = view.memory.step is not None and view.memory.step.open
     if target is None or not view.seen.exact or view.over is not False or step_open or view.seen.produced is None:
-        return replace(memory, calm_since=None, needs=())
+        return replace(memory, calm_since=None, agreed_since=None, needs=())
+    now, window = view.now, view.policy.stabilization
     need = view.need(target.replicas, HEADROOM)
-    need = target.replicas if need is None else need
-    since = memory.calm_since if memory.calm_since is not None else view.now
-    return replace(memory, calm_since=since, needs=_push(memory.needs, view.now, need, view.policy.stabilization))
+    needs = _push(memory.needs, now, target.replicas if need is None else need, window)
+    since = memory.calm_since if memory.calm_since is not None else now
+    agreed = now - since >= window and needs[0][1] < target.replicas
+    return replace(memory, calm_since=since, needs=needs, agreed_since=(memory.agreed_since or now) if agreed else None)
 
 
 def _push(needs: Sequence[tuple[float, int]], now: float, need: int, window: float) -> tuple[tuple[float, int], ...]:

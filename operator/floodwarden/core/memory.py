@@ -63,6 +63,7 @@ class Memory:
     replicas_seen: int | None = None  # the target's replicas at the last decision
     calm_since: float | None = None  # since when nothing has spoken against fewer replicas
     needs: tuple[tuple[float, int], ...] = ()
+    agreed_since: float | None = None  # since when the whole stabilization window has agreed on fewer replicas
     blocked_until: float | None = None  # no step up before this: the last one did not help
     blocked_for: float = 0.0  # how long the last block was, to lengthen the next
     blocked_throughput: float = 0.0  # throughput when the block was set; clearly more lifts it

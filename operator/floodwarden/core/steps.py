@@ -10,7 +10,7 @@ from dataclasses import replace
 from floodwarden.core.assess import Assessment
 from floodwarden.core.capacity import saturated_rate
 from floodwarden.core.history import SMOOTH_WINDOW
-from floodwarden.core.memory import Memory, Phase, Step
+from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
 from floodwarden.core.observation import GroupPhase
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
@@ -34,7 +34,7 @@ def advance(memory: Memory, seen: Assessment, target: Target | None, now: float)
         return memory
     if step.phase is Phase.SETTLING:
         return replace(memory, step=_settle(step, seen, target, now))
-    measured = _measure(step, seen, target, now)
+    measured = _measure(step, seen, target, memory.capacity, now)
     memory = replace(memory, step=measured)
     return _block(memory, seen, now) if measured.phase is Phase.INEFFECTIVE else memory
 
@@ -61,7 +61,7 @@ def _settled(step: Step, seen: Assessment, target: Target, now: float) -> bool:
     return members == expected or (members > 0 and now - step.at >= STRAGGLERS_FOR)
 
 
-def _measure(step: Step, seen: Assessment, target: Target, now: float) -> Step:
+def _measure(step: Step, seen: Assessment, target: Target, capacity: Capacity | None, now: float) -> Step:
     assert step.settled_at is not None
     assert step.throughput_before is not None
     if seen.phase is not None and seen.phase is not GroupPhase.STABLE:
@@ -72,7 +72,9 @@ def _measure(step: Step, seen: Assessment, target: Target, now: float) -> Step:
         return step
     helped = seen.consumed >= step.throughput_before * (1 + _worthwhile(step))
     lasted = now - step.settled_at
-    if helped and lasted >= SMOOTH_WINDOW / 2:
+    # A step made without measured capacity is there to learn from as well.
+    learnt = capacity is not None and capacity.basis is Basis.MEASURED
+    if helped and learnt and lasted >= SMOOTH_WINDOW / 2:
         return replace(step, phase=Phase.DONE)
     if lasted < max(MEASURE_FOR, MEASURE_GAPS * seen.commit_gap):
         return step

@@ -74,7 +74,9 @@ class PolicyWatch:
             self._looked_at = float("-inf")
         else:
             # A new spec is a new start: a block or a window of the old one does not count against it.
-            self._memory = replace(self._memory, blocked_until=None, blocked_for=0.0, calm_since=None, needs=())
+            self._memory = replace(
+                self._memory, blocked_until=None, blocked_for=0.0, calm_since=None, agreed_since=None, needs=()
+            )
 
     async def sweep(self, reading: Reading | Unknown, at: float) -> None:
         """One round: record, decide, act, tell. ``at`` is when the reading was taken."""
@@ -141,7 +143,7 @@ class PolicyWatch:
                 return _put_off(decision), None
             return _refused(decision, _gap(written))
         start, self._target = decided_on.replicas, written
-        self._memory = applied(self._memory, decision, start, seen.consumed, at)
+        self._memory = applied(self._memory, decision, start, seen, at)
         self._services.metrics.step(self.key, decision)
         _log.info(
             "scaled",
