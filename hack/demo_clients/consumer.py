@@ -1,6 +1,7 @@
 """A real consumer with a bounded pace: processes each message, and only then commits it by hand.
 
-Leaves its group in order when asked to end, with everything processed committed. Neighbour: `producer.py`.
+Leaves its group in order when asked to end, with everything processed committed. Neighbours: `producer.py`, and
+`downstream.py` for a service behind all consumers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from .downstream import Downstream
 from .settings import Settings, Stop, log
 
 COMMIT_SECONDS = 0.5
@@ -53,6 +55,7 @@ class Worker:
         self.settings = settings
         self.stop = stop
         self.consumer = make(settings, self._committed)
+        self.downstream = Downstream(settings.downstream) if settings.downstream else None
         self.processed = 0
         self.uncommitted = 0
         self.free_at = 0.0
@@ -87,9 +90,13 @@ class Worker:
                 raise KafkaException(error)
             log(f"cannot read: {error}")
             return
+        if message.partition() == self.settings.poisoned:
+            return  # cannot be processed, so it is never committed, and neither is what comes after it
         # The work: a slot of 1/capacity seconds for each message. What is idle meanwhile is not saved up.
         self.free_at = max(self.free_at, time.monotonic()) + 1.0 / self.settings.capacity
         time.sleep(max(0.0, self.free_at - time.monotonic()))
+        if self.downstream is not None:
+            self.downstream.call()
         self.processed += 1
         # Done with it: from here on it may be committed.
         try:

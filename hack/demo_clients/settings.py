@@ -29,6 +29,9 @@ class Settings:
     client_id: str = field(default_factory=lambda: os.environ.get("POD_NAME", f"client-{os.getpid()}"))
     # Consumer: how many messages a second one of them can process.
     capacity: float = field(default_factory=lambda: float(os.environ.get("MESSAGES_PER_SECOND", "50")))
+    # Consumer: a partition whose messages it cannot process, and host:port of a service that it calls for each message.
+    poisoned: int = field(default_factory=lambda: int(os.environ.get("POISON_PARTITION", "-1")))
+    downstream: str = field(default_factory=lambda: os.environ.get("DOWNSTREAM", ""))
     # Producer: what it sends while nobody asks for anything else (see `rate.py`).
     base_rate: float = field(default_factory=lambda: float(os.environ.get("BASE_RATE", "60")))
     control: Path = field(default_factory=lambda: Path(os.environ.get("RATE_FILE", "/control/rate")))
