@@ -6,6 +6,7 @@ devices by the instance's bridge. So it works as well after everything was kille
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ from floodhack.waiting import until
 CGROUPS = Path("/sys/fs/cgroup")
 # The kubelet's containers live in this namespace of containerd, and in the cgroup of that name: all instances share it.
 NAMESPACE = "k8s.io"
+CNI_NOTES = Path("/var/lib/cni/results")
 
 
 def _cgroup_folders(container: str) -> Iterator[Path]:
@@ -47,7 +49,7 @@ def containers(containerd: Path) -> set[str]:
 
 
 def remove_container(container: str) -> None:
-    """Kill every process of the container and remove its cgroups, in all hierarchies."""
+    """Kill every process of the container; remove its cgroups, in all hierarchies, and the CNI library's notes about it."""
 
     def removed() -> bool:
         for pid in _processes(container):
@@ -61,6 +63,17 @@ def remove_container(container: str) -> None:
         return not left
 
     until(removed, seconds=20, what=f"removing the cgroups of container {container}")
+    for note in CNI_NOTES.glob(f"*-{container}-*"):
+        note.unlink()
+
+
+def remove_containers(containerd: Path) -> None:
+    """End all containers below containerd's folder, and remove the cgroup all instances share if nobody else uses it."""
+    for container in containers(containerd):
+        remove_container(container)
+    for shared in (CGROUPS / NAMESPACE, *CGROUPS.glob(f"*/{NAMESPACE}")):
+        with contextlib.suppress(OSError):
+            shared.rmdir()
 
 
 def end_strays(folder: Path) -> None:

@@ -164,8 +164,7 @@ class Node:
         """End all that the node runs and take away what it leaves in the kernel, whatever state it is in."""
         for name in ("kubelet", "containerd"):
             Daemon(name, self.folder).stop(seconds=1)
-        for container in leftovers.containers(self.folder / "containerd"):
-            leftovers.remove_container(container)
+        leftovers.remove_containers(self.folder / "containerd")
         leftovers.end_strays(self.folder)
         leftovers.remove_shim_sockets(self.folder / "containerd" / "state")
         leftovers.unmount_below(self.folder)
