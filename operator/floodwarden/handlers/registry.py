@@ -6,6 +6,8 @@ Handlers take raw watch events only, so that kopf writes nothing to any object: 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -62,7 +64,12 @@ async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    account = kopf.login_with_service_account(**kwargs)
+    if account is None:
+        return kopf.login_with_kubeconfig(**kwargs)
+    # kopf goes by the service's DNS name; the environment, as client-go reads it, also holds for pods on their node's network.
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    return dataclasses.replace(account, server=f"https://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def _feeder(store: Store, kind: type[MessageBroker] | type[BacklogPolicy]) -> Any:
