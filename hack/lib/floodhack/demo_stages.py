@@ -73,7 +73,10 @@ class Ground:
         path = self.shell.folder / "values.json"
         path.write_text(json.dumps(values, indent=2))
         place = ("--namespace", SYSTEM_NAMESPACE, "--create-namespace")
-        self.shell.helm("upgrade", "--install", RELEASE, chart, *place, "--values", str(path), "--wait", WAIT)
+        try:
+            self.shell.helm("upgrade", "--install", RELEASE, chart, *place, "--values", str(path), "--wait", WAIT)
+        except HackError as error:
+            raise HackError(f"{error}\nthe operator's last words: {self._last_words()}") from error
         say(f"  {RELEASE} is ready in namespace {SYSTEM_NAMESPACE}")
 
     def clean(self) -> None:
@@ -97,9 +100,15 @@ class Ground:
     def _apply(self, name: str) -> None:
         self.shell.kubectl("apply", "-f", "-", text=manifest(name, self.plan, self.bootstrap, TARGETS["demo"].tag))
 
+    def _last_words(self) -> str:
+        try:
+            return self.shell.kubectl("logs", "-n", SYSTEM_NAMESPACE, f"deployment/{RELEASE}", "--tail=3").strip() or "none"
+        except HackError as error:
+            return str(error)
+
     def _clear_interrupted_release(self) -> None:
         """A helm that was interrupted leaves a release that refuses every upgrade; its resources are kept or made again."""
-        listed = json.loads(self.shell.helm("list", "--namespace", SYSTEM_NAMESPACE, "--all", "--output", "json") or "[]")
+        listed = json.loads(self.shell.helm("list", "--namespace", SYSTEM_NAMESPACE, "--output", "json") or "[]")
         status = next((release["status"] for release in listed if release["name"] == RELEASE), "")
         if status.startswith("pending") or status in ("failed", "uninstalling"):
             say(f"  an interrupted installation ({status}) is removed first")
