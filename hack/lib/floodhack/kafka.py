@@ -17,7 +17,7 @@ from floodhack.errors import HackError
 from floodhack.instance import Instance
 from floodhack.kafka_jars import DEFAULT_VERSION, jars, java, tool
 from floodhack.kafka_settings import CLIENT_LISTENERS, NODES, KafkaSet
-from floodhack.kafka_wire import can_create_topics, registered_nodes
+from floodhack.kafka_wire import can_coordinate_groups, can_create_topics, registered_nodes
 from floodhack.locking import lock
 from floodhack.presence import ensure_java
 from floodhack.process import end, start_ticks, strays
@@ -159,14 +159,15 @@ class Kafka:
         return daemon.start([*command, self.set.properties(node)])
 
     def _wait_ready(self, nodes: Sequence[int]) -> None:
-        """Return once each of the nodes sees all of them, and each could make a topic on all of them."""
+        """Return once each of the nodes sees all of them, could make a topic on all of them, and knows a coordinator."""
 
         def dead() -> str | None:
             return next((reason for node in nodes if (reason := self.set.daemon(node).died())), None)
 
         def ready(node: int) -> bool:
             port = self.set.port("PLAINTEXT", node)
-            return set(nodes) <= registered_nodes(port) and can_create_topics(port, len(nodes))
+            serves = set(nodes) <= registered_nodes(port) and can_create_topics(port, len(nodes))
+            return serves and can_coordinate_groups(port)
 
         for node in nodes:
             what = f"waiting for Kafka node {node}"

@@ -1,4 +1,5 @@
-"""Just enough of Kafka's protocol to see from a bare Python whether the brokers are ready: who is registered, can topics be made.
+"""Just enough of Kafka's protocol to see from a bare Python whether the brokers are ready: who is
+registered, can topics be made, can groups be served.
 
 Old request versions without tagged fields, which every broker from 2.1 to 4.x answers. `kafka.py` waits with it.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 
-METADATA, CREATE_TOPICS = 3, 19
+METADATA, FIND_COORDINATOR, CREATE_TOPICS = 3, 10, 19
 TIMEOUT_SECONDS = 5.0
 
 
@@ -36,6 +37,12 @@ def can_create_topics(port: int, replication: int) -> bool:
         return False
     (error,) = struct.unpack_from(">h", answer, _skip_string(answer, 8))
     return bool(error == 0)
+
+
+def can_coordinate_groups(port: int) -> bool:
+    """Whether the node can name a group's coordinator; asking makes a new cluster create the topic of the offsets."""
+    answer = _ask(port, FIND_COORDINATOR, 1, _string("floodwarden-readiness") + b"\0")
+    return answer is not None and struct.unpack_from(">h", answer, 4) == (0,)
 
 
 def _ask(port: int, api: int, version: int, body: bytes) -> bytes | None:

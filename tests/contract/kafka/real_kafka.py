@@ -103,16 +103,16 @@ class RealKafka:
         return sum(partition.leader >= 0 for partition in found)
 
 
-def wait_for(condition: Callable[[], bool], what: str, *, within: float = 30.0) -> None:
-    """Return once the condition holds; a KafkaException counts as not yet. AssertionError after ``within`` seconds."""
+def wait_for(condition: Callable[[], bool], what: str, *, within: float = 60.0) -> None:
+    """Return once the condition holds; AssertionError after ``within`` seconds. Errors of the brokers count as not yet."""
     deadline = time.monotonic() + within
     while True:
         try:
             if condition():
                 return
             why = "not yet"
-        except KafkaException as error:
-            why = str(error)
+        except (KafkaException, TimeoutError) as error:
+            why = repr(error)
         assert time.monotonic() < deadline, f"{what}: {why} after {within:g} s"
         time.sleep(0.1)
 

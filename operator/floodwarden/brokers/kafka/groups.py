@@ -136,7 +136,12 @@ class Groups:
             if error.unknown.reason is not UnknownReason.UNSUPPORTED:
                 raise
             return dict.fromkeys(groups, (GROUP_ID_NOT_FOUND, None))
-        return {group.group_id: _group(group, group.error_code, _modern_partitions) for group in answer.groups}
+        found: dict[str, tuple[int, Group | None]] = {}
+        for group in answer.groups:
+            # Brokers that know the request, but have the new protocol switched off, have no such groups either.
+            code = GROUP_ID_NOT_FOUND if group.error_code == protocol.UNSUPPORTED_VERSION else group.error_code
+            found[group.group_id] = _group(group, code, _modern_partitions)
+        return found
 
 
 async def _caught(ask: Callable[[int, list[str]], Awaitable[Answers[T]]], node: int, groups: list[str]) -> Answers[T] | Unknown:
