@@ -51,7 +51,10 @@ def settings() -> kopf.OperatorSettings:
 
 
 async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.Event) -> None:
-    """Watch until ``stop`` is set. ``namespaces`` None means all of them."""
+    """Watch until ``stop`` is set. ``namespaces`` None means all of them.
+
+    kopf takes SIGTERM and SIGINT for itself and ends in order then, so that its end sets ``stop`` for the others.
+    """
     await kopf.operator(
         registry=registry_for(store),
         settings=settings(),
@@ -61,6 +64,7 @@ async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.
         namespaces=namespaces or (),
         stop_flag=stop,
     )
+    stop.set()
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
