@@ -2,6 +2,9 @@
 
 Implements ``brokers.base.Broker``. Requests per sweep, once everything is known: one OffsetFetch per coordinator and one
 ListOffsets per leader, with members one or two Describes per coordinator; every few seconds metadata and log starts besides.
+
+Where a subscription names no topics, topics that Floodwarden's user may not Describe are left out by the broker without a word;
+a named topic that is forbidden makes its reading unknown.
 """
 
 from __future__ import annotations
