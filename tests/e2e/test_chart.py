@@ -21,12 +21,19 @@ from floodhack.instance import CHECKOUT, Instance
 from floodhack.kustomize import BASE, CHART, NAMESPACE
 from tests.conftest import Cluster
 from tests.support import release as floodwarden
-from tests.support.kubectl import Kubectl, KubectlError
+from tests.support.kubectl import Kubectl, KubectlError, conditions
 from tests.support.release import Release
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:floodwarden"
 CRDS = {"messagebrokers.floodwarden.dev", "backlogpolicies.floodwarden.dev"}
 SERVED = "chart-test"
+# Nobody listens there: that the operator says so is enough.
+BROKER = {
+    "apiVersion": "floodwarden.dev/v1alpha1",
+    "kind": "MessageBroker",
+    "metadata": {"name": "main"},
+    "spec": {"type": "Kafka", "kafka": {"bootstrapServers": ["127.0.0.1:1"]}},
+}
 # Programs in the image: Python alone.
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
 
@@ -66,6 +73,10 @@ class Site:
         shown = ("-o", 'jsonpath={.status.allowed}{"\\n"}')
         answers = self.kubectl.run("create", "-f", "-", *shown, stdin=yaml.safe_dump_all(reviews)).split()
         return [right for right, answer in zip(rights, answers, strict=True) if answer == "true"]
+
+    def wait_for_report(self, kind: str, name: str, namespace: str = "default") -> None:
+        """Wait until the operator has written the status of an object: it watches, and may write."""
+        self.kubectl.wait_until(kind, name, lambda found: bool(conditions(found)), namespace=namespace)
 
     def remove_everything(self) -> None:
         """Take away all that these tests make, in whatever state they left it."""
@@ -203,6 +214,8 @@ def test_a_release_through_its_life(clean: Site, tmp_path: Path) -> None:
     assert len(commands) == 3
     for command in commands:
         subprocess.run(["bash", "-euc", command], env=environment, check=True)
+    clean.wait_for_report("fwmb", "main")
+    clean.wait_for_report("fwbp", "billing")
     resources, definitions = clean.uids("fwmb,fwbp"), clean.uids("crd")
     assert resources.keys() == {"main", "billing"}
     assert definitions.keys() >= CRDS
@@ -241,6 +254,10 @@ def test_an_operator_for_some_namespaces(clean: Site) -> None:
     """With watchNamespaces the operator becomes ready with rights in those alone."""
     clean.kubectl.run("create", "namespace", SERVED)
     clean.release.put(more={"watchNamespaces": [SERVED]})
+    for namespace in (SERVED, "default"):
+        clean.kubectl.apply(BROKER, namespace=namespace)
+    clean.wait_for_report("fwmb", "main", SERVED)
+    assert not conditions(clean.kubectl.get("fwmb", "main")), "the operator reports on a namespace that it was not given"
     assert clean.allowed(MAY, SERVED) == MAY
     assert clean.allowed(MAY) == []
     assert clean.allowed(MAY_NOT, SERVED) == []
@@ -278,6 +295,8 @@ def test_the_base_without_helm(clean: Site, tmp_path: Path) -> None:
     clean.kubectl.run("rollout", "status", "-n", NAMESPACE, "deployment/floodwarden", "--timeout=120s", within=130)
     assert clean.allowed(MAY) == MAY
     assert clean.allowed(MAY_NOT) == []
+    clean.kubectl.apply(BROKER, namespace="default")
+    clean.wait_for_report("fwmb", "main")
     clean.fetch("/readyz")
     clean.kubectl.run("delete", "-k", str(tmp_path), within=130)
     assert clean.uids("crd").keys().isdisjoint(CRDS)
