@@ -33,7 +33,7 @@ class Plan:
     min_replicas: int = 2
     max_replicas: int = 24
     max_lag_messages: int = 1000
-    max_lag_seconds: int = 10
+    max_lag_seconds: int = 30
     catch_up_seconds: int = 60
     stabilization_seconds: int = 45
 
