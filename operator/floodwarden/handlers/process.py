@@ -79,7 +79,7 @@ async def _until_stopped(stop: asyncio.Event, *parts: object) -> None:
                 raise RuntimeError("a part of the operator ended by itself")
     finally:
         stop.set()
-        for task in tasks[:-1]:
+        for task in tasks:
             task.cancel()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*tasks, stopping, return_exceptions=True), 10)

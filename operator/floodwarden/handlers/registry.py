@@ -51,9 +51,10 @@ def settings() -> kopf.OperatorSettings:
 
 
 async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.Event) -> None:
-    """Watch until ``stop`` is set. ``namespaces`` None means all of them.
+    """Watch until cancelled, or until kopf ends. ``namespaces`` None means all of them.
 
-    kopf takes SIGTERM and SIGINT for itself and ends in order then, so that its end sets ``stop`` for the others.
+    kopf takes SIGTERM and SIGINT for itself and ends in order then, so that its end sets ``stop`` for the others. It is not
+    given ``stop`` as its own flag: it would wait five seconds for the task that waits for it.
     """
     await kopf.operator(
         registry=registry_for(store),
@@ -62,7 +63,6 @@ async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.
         standalone=True,
         clusterwide=namespaces is None,
         namespaces=namespaces or (),
-        stop_flag=stop,
     )
     stop.set()
 
