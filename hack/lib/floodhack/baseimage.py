@@ -19,6 +19,8 @@ from floodhack.progress import run_logged, say
 # Counted up whenever what is made here changes.
 VERSION = 2
 BASE_IMAGE = f"localhost/floodwarden-base:{VERSION}"
+# Where a distribution keeps the packages below; Debian's are all in main.
+COMPONENTS = {"ubuntu": "main,universe"}
 PACKAGES = "python3,python3-venv,ca-certificates"
 # What apt needs at run time only, and what nobody reads in a container.
 USELESS = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/man", "usr/share/locale")
@@ -32,17 +34,25 @@ def base_archive() -> Path:
     with lock(cache_dir() / "images" / "base.lock", "the base image"):
         if not archive.exists():
             ensure_commands({"debootstrap": "debootstrap", "tar": "tar"})
-            _build(archive, suite)
+            _build(archive, release["ID"], suite)
     return archive
 
 
-def _build(archive: Path, suite: str) -> None:
+def _build(archive: Path, distribution: str, suite: str) -> None:
     mirror = _mirror(suite)
     say(f"making the base image from this distribution ({suite}), once")
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="base-") as scratch:
         root = Path(scratch) / "root"
         run_logged(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, root, mirror],
+            [
+                "debootstrap",
+                "--variant=minbase",
+                f"--components={COMPONENTS.get(distribution, 'main')}",
+                f"--include={PACKAGES}",
+                suite,
+                root,
+                mirror,
+            ],
             what="debootstrap",
             log=cache_dir() / "logs" / "base-image.log",
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},

@@ -31,9 +31,13 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 @dataclass(frozen=True)
 class Target:
-    """One image of the Dockerfile: its stage, its usual name, and what it is made from, relative to the checkout."""
+    """One image of the Dockerfile: its stage, its usual name, and what it is made from, relative to the checkout.
+
+    `slow` is the stage whose layers take long and seldom change.
+    """
 
     stage: str
+    slow: str
     tag: str
     inputs: tuple[str, ...]
 
@@ -43,11 +47,13 @@ TARGETS = {
     for target in (
         Target(
             "operator",
+            "dependencies",
             "localhost/floodwarden:dev",
             ("hack/requirements/build.txt", "hack/requirements/runtime.txt", "pyproject.toml", "README.md", "operator"),
         ),
         Target(
             "demo",
+            "demo-dependencies",
             "localhost/floodwarden-demo:dev",
             ("hack/requirements/build.txt", "hack/requirements/demo.txt", "hack/demo_clients"),
         ),
@@ -166,12 +172,16 @@ class Buildah(Builder):
         settings.write_text(f"[global]\ncert = {CERTIFICATES}\n")
         lent = {CERTIFICATES: CERTIFICATES, settings: Path("/etc/pip.conf")} if CERTIFICATES.exists() else {}
         volumes = [part for here, there in lent.items() for part in ("-v", f"{here}:{there}:ro")]
-        command = [
+        build = [
             *self.buildah, "build", "--isolation", "chroot", "--layers", "--format", "docker",
-            "--build-arg", f"BASE={BASE_IMAGE}", *volumes, *options, "-f", DOCKERFILE, CHECKOUT,
+            "--build-arg", f"BASE={BASE_IMAGE}", *volumes, "-f", DOCKERFILE,
         ]  # fmt: skip
         try:
-            run_logged(command, what=f"building {tag}", log=log)
+            # With a name the slow layers outlive the pruning of those that nothing uses any more.
+            named = ["--target", target.slow, "-t", f"localhost/floodwarden-{target.slow}"]
+            run_logged([*build, *named, CHECKOUT], what=f"building the {target.slow} of {tag}", log=log)
+            run_logged([*build, *options, CHECKOUT], what=f"building {tag}", log=log)
+            _ask(*self.buildah, "rmi", "--prune")
         except BaseException:
             # A build that ends halfway leaves its container behind, mounted.
             _ask(*self.buildah, "rm", "--all")
