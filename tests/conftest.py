@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from floodhack.gobuild import KUBERNETES
 from floodhack.instance import CHECKOUT, Instance
 from tests.support.kubectl import Kubectl
+
+# `make check` has seconds; `make test` asks for more by HYPOTHESIS_PROFILE.
+settings.register_profile("quick", max_examples=8)
+settings.register_profile("thorough", max_examples=40)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @dataclass(frozen=True)

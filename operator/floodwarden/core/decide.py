@@ -25,6 +25,7 @@ HEADROOM = 1.2  # the demand against which fewer replicas are judged: arrivals v
 REBALANCE_LIMIT = 120.0  # seconds for which a rebalance not of our making holds a step up
 QUICK_SWEEP = 5.0  # with a longer sweepInterval a surge is answered at once instead of being measured once more
 USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
+HOT = 2.0  # times the mean arrivals from which a partition is hot, and not merely one of too many busy ones
 BOLDEST = 16  # times the present replicas that a step without measured capacity may reach
 ATTEND_LAG = 2.0  # seconds of lag from which the group's members are watched too
 
@@ -139,11 +140,13 @@ class _View:
         return self.policy.floor(self.seen.partitions)
 
     def hot(self) -> tuple[Partition, ...]:
-        """Partitions to which more arrives than one replica can carry, and which lag for it."""
+        """Partitions that lag because more arrives than one replica can carry, and clearly more than in the others."""
         capacity = self.measured
-        if capacity is None or not self.seen.exact:
+        if capacity is None or not self.seen.exact or not self.seen.loads:
             return ()
-        return tuple(p.partition for p in self.seen.loads if p.arrival > capacity and p.lag > capacity)
+        mean = sum(load.arrival for load in self.seen.loads) / len(self.seen.loads)
+        bound = max(capacity, HOT * mean)
+        return tuple(load.partition for load in self.seen.loads if load.arrival > bound and load.lag > capacity)
 
     def growing_over(self, replicas: int) -> bool:
         """Whether the lag will pass a limit before a step made now would take effect. Told only by measured capacity."""
@@ -321,6 +324,9 @@ def _down_or_stay(view: _View, current: int) -> Decision:
     if goal >= current or memory.calm_since is None:
         if current == 0:
             return Decision(Reason.ASLEEP, "no messages; the next one wakes the consumers", desired=0)
+        if view.over and seen.stalled:
+            text = f"{len(seen.stalled)} of {seen.partitions} partitions stand still; more replicas would not move them"
+            return Decision(Reason.PARTITION_STALLED, text, desired=current)
         if view.over:
             return Decision(Reason.OVER_LIMIT, f"{current} replicas are enough to drain within catchUp", desired=current)
         return Decision(Reason.STEADY, f"{current} replicas carry {view.arrivals:.1f} messages/s", desired=current)

@@ -34,8 +34,8 @@ class Track:
 class History:
     """The tracks of one subscription's partitions, and the totals produced and consumed since watching began.
 
-    The totals add up growth between neighbouring sweeps only. Growth across a gap in the readings would look like a
-    surge, so a gap starts them anew.
+    The totals add up growth between neighbouring sweeps only, always of the same partitions. Growth across a gap, or of a
+    partition that is read again, would look like a surge: then they start anew.
     """
 
     def __init__(self) -> None:
@@ -45,6 +45,7 @@ class History:
         self.sweeps: tuple[float, ...] = ()  # the times of the last three sweeps that were read, ascending
         self.recreated_at: float | None = None
         self.added: int = 0  # partitions that the last reading had and the one before had not
+        self._counted: int | None = None  # partitions whose growth the totals hold; None before the first growth
         self._incarnations: Mapping[str, str] = {}
 
     def record(self, at: float, reading: Reading) -> None:
@@ -54,7 +55,7 @@ class History:
         for gone in self.tracks.keys() - reading.partitions.keys():
             del self.tracks[gone]
         last_sweep = self.sweeps[-1] if self.sweeps else None
-        produced = consumed = 0
+        produced = consumed = counted = 0
         for partition, offsets in reading.partitions.items():
             if isinstance(offsets, Unknown):
                 continue
@@ -62,22 +63,25 @@ class History:
             if track is None:
                 track = self.tracks[partition] = Track()
             elif track.end.last_at == last_sweep:
+                counted += 1
                 produced += max(0, offsets.end - (track.end.last or 0))
                 if offsets.committed is not None and track.committed.last is not None:
                     consumed += max(0, offsets.committed - track.committed.last)
             track.record(at, offsets)
-        self._add_totals(at, produced, consumed)
+        if self._counted is not None and counted != self._counted:
+            # Totals over other partitions than before are not to be compared: they start with this sweep.
+            self.lost()
+        self._counted = None if last_sweep is None else counted
+        self.produced.add(at, (self.produced.last or 0) + produced)
+        self.consumed.add(at, (self.consumed.last or 0) + consumed)
         self.sweeps = (*self.sweeps[-2:], at)
 
     def lost(self) -> None:
-        """Note that a sweep could not read this subscription: rates start anew with the next two readings."""
+        """Start rates anew with the next two readings, as after a sweep that could not read this subscription."""
         self.produced.clear()
         self.consumed.clear()
         self.sweeps = ()
-
-    def _add_totals(self, at: float, produced: int, consumed: int) -> None:
-        self.produced.add(at, (self.produced.last or 0) + produced)
-        self.consumed.add(at, (self.consumed.last or 0) + consumed)
+        self._counted = None
 
     def _forget_recreated(self, at: float, reading: Reading) -> None:
         """A topic under the same name with another id is another topic: nothing seen of the old one applies."""

@@ -33,11 +33,16 @@ def even(partitions: int, per_replica: int) -> int:
 
 def even_at_least(partitions: int, replicas: int, ceiling: int) -> int:
     """The smallest even spread of at least ``replicas``, or the largest one that the ceiling allows."""
-    if partitions <= 0 or ceiling <= 0:
+    if min(partitions, replicas, ceiling) <= 0:
         return 0
-    if replicas <= 0:
-        return 0
-    spread = even(partitions, max(1, partitions // min(replicas, partitions)))
+    # ⌈P / m⌉ ≥ n exactly for m < P / (n - 1)
+    per_replica = ceil(partitions / (replicas - 1)) - 1 if replicas > 1 else partitions
+    return within(partitions, max(1, per_replica), ceiling)
+
+
+def within(partitions: int, per_replica: int, ceiling: int) -> int:
+    """The even spread with ``per_replica`` partitions on each, or the largest that is not above the ceiling (one or more)."""
+    spread = even(partitions, per_replica)
     return spread if spread <= ceiling else even(partitions, ceil(partitions / ceiling))
 
 
@@ -61,7 +66,7 @@ def replicas_needed(demands: Sequence[Demand], partitions: int, capacity: float,
     by_mean = floor(capacity / mean + TOLERANCE)
     by_busiest = _busiest_fitting([demand.arrival for demand in demands if demand.arrival < capacity], capacity)
     per_replica = max(1, min(by_mean, by_busiest, partitions))
-    return even_at_least(partitions, even(partitions, per_replica), ceiling)
+    return within(partitions, per_replica, ceiling)
 
 
 def _busiest_fitting(arrivals: Sequence[float], capacity: float) -> int:

@@ -50,7 +50,7 @@ def _settle(step: Step, seen: Assessment, target: Target, now: float) -> Step:
 
 def _settled(step: Step, seen: Assessment, target: Target, now: float) -> bool:
     """All pods of the step are there, no others, and the group has taken them in."""
-    if target.ready != step.goal:
+    if target.ready is not None and target.ready != step.goal:  # None: the kind does not tell whose pods to count
         return False
     if step.goal == 0:
         return True

@@ -92,7 +92,7 @@ class PolicyWatch:
         decision, self._memory = decide(self._policy, seen, self._known_target, blocker, self._memory, at)
         if decision.replicas is not None and not self._policy.dry_run:
             decision, blocker = await self._act(decision, seen, at)
-        self._attend = decision.attend
+        self._attend = decision.attend or decision.replicas is not None
         await self._tell(seen, decision, blocker, at)
 
     @property

@@ -1,0 +1,117 @@
+"""What holds in every world: hypothesis makes the traffic, the real decision code answers it in the model."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+from math import ceil
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from floodwarden.core.memory import Basis, Capacity, Memory
+from floodwarden.core.observation import Unknown, UnknownReason
+from tests.support.world import World, policy
+
+WORLDS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+OUTAGE = Unknown(UnknownReason.BROKER_UNREACHABLE, "for a test")
+
+
+@st.composite
+def traffic(draw: st.DrawFn) -> Callable[[float, int], float]:
+    """Total rates that change every half a minute, spread evenly or onto some partitions."""
+    totals = draw(st.lists(st.sampled_from([0, 1, 30, 100, 400, 1500]), min_size=1, max_size=8))
+    skew = draw(st.sampled_from([1, 1, 4]))
+
+    def arrivals(at: float, number: int) -> float:
+        total = totals[min(int(at // 30), len(totals) - 1)]
+        return total / 12 * skew if number % skew == 0 else 0.0
+
+    return arrivals
+
+
+@st.composite
+def worlds(draw: st.DrawFn, *, outages: bool = False) -> World:
+    """A world of twelve partitions with random traffic, consumers and limits."""
+    minimum = draw(st.integers(0, 3))
+    lost = draw(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 60)), max_size=3)) if outages else []
+    known = draw(st.booleans())
+    capacity = draw(st.sampled_from([5.0, 50.0, 300.0]))
+    return World(
+        policy(
+            min_replicas=minimum,
+            max_replicas=draw(st.sampled_from([None, 3, 5, 8])),
+            stabilization=draw(st.sampled_from([10.0, 30.0])),
+            max_messages=draw(st.sampled_from([100, 5000])),
+        ),
+        draw(traffic()),
+        partitions=12,
+        capacity=capacity,
+        downstream=draw(st.sampled_from([float("inf"), 120.0])),
+        replicas=draw(st.integers(max(minimum, 1), 12)),
+        poisoned=frozenset(draw(st.lists(st.integers(0, 11), max_size=1))),
+        noise=random.Random(draw(st.integers(0, 1000))),
+        memory=Memory(capacity=Capacity(capacity, 1000.0, Basis.MEASURED) if known else None),
+        unreadable=lambda at: OUTAGE if any(begin <= at < begin + length for begin, length in lost) else None,
+    )
+
+
+@WORLDS
+@given(worlds(outages=True))
+def test_every_step_keeps_the_bounds(world: World) -> None:
+    """Never above the ceiling, never below the minimum, always an even spread (or the minimum itself)."""
+    world.run(260)
+    ceiling, floor = world.policy.ceiling(12), world.policy.floor(12)
+    even = {0, floor, *(ceil(12 / each) for each in range(1, 13))}
+    for _, start, goal in world.steps:
+        assert floor <= goal <= ceiling
+        # A step that is taken back returns to where it came from.
+        assert goal in even or any(goal == earlier for _, earlier, _ in world.steps if earlier != start)
+
+
+@WORLDS
+@given(worlds(outages=True))
+def test_an_unknown_reading_never_lowers(world: World) -> None:
+    """No step down is made while the reading is unknown, nor before the window after it has passed."""
+    world.run(260)
+    for at, start, goal in world.steps:
+        undone = any(one == start for _, _, one in world.steps) and goal < start
+        since = [begin for begin in range(int(at)) if world.unreadable(float(begin)) is not None]
+        if goal < start and since and not undone:
+            assert at - max(since) >= world.policy.stabilization
+        assert world.unreadable(at) is None or goal >= start
+
+
+@WORLDS
+@given(st.sampled_from([20, 90, 145, 150, 300, 590, 600]), st.integers(0, 10_000), st.sampled_from([2, 6, 12]))
+def test_no_flapping_on_steady_traffic(total: int, seed: int, replicas: int) -> None:
+    """Whatever the steady rate, also just at what some replicas can carry: at most one step each way, then rest."""
+    noise = random.Random(seed)
+    world = World(
+        policy(stabilization=20.0, max_messages=500),
+        lambda _, __: total / 12,
+        partitions=12,
+        capacity=50.0,
+        replicas=replicas,
+        noise=noise,
+        memory=Memory(capacity=Capacity(50.0, 1000.0, Basis.MEASURED)),
+    ).run(600)
+    turns = [goal > start for _, start, goal in world.steps]
+    changes = sum(1 for one, other in pairwise(turns) if one != other)
+    assert changes <= 1, world.steps
+    assert not [step for step in world.steps if step[0] > 400], world.steps
+
+
+@WORLDS
+@given(worlds())
+def test_a_backlog_that_can_be_drained_is(world: World) -> None:
+    """Once traffic ends, every partition that moves is drained in the time that a single replica would need."""
+    busy = world.arrivals
+    world.arrivals = lambda at, number: min(busy(at, number), 10.0) if at < 60 else 0.0
+    world.downstream = float("inf")
+    world.capacity = max(world.capacity, 50.0)
+    world.run(60)
+    world.run(60 + world.lag / world.capacity)
+    waiting = sum(world.ends[n] - world.commits[n] for n in range(12) if n not in world.poisoned)
+    assert waiting < 1, (waiting, world.steps)
