@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from rich.console import Console
 
 from floodhack.demo_chart import columns, picture, round_up
 from floodhack.demo_plan import FAST, FULL, Plan
 from floodhack.demo_run import Outcome
 from floodhack.demo_summary import figures, heading, time_rows
 from floodhack.demo_svg import svg
-from floodhack.demo_timeline import Sample, Step, Timeline, peak, rate, steps, times
+from floodhack.demo_timeline import Said, Sample, Step, Timeline, peak, rate, steps, times
+from floodhack.demo_view import LiveView
 
 ZERO = 1_800_000_000.0
 SPIKE = ZERO + 30
@@ -150,3 +153,16 @@ def test_the_summary_tells_the_acts_in_order() -> None:
 def test_the_plans_numbers_make_a_story(plan: Plan) -> None:
     """The least replicas carry the steady rate but not the spike, and one consumer for each partition carries that."""
     assert plan.steady_rate < plan.min_replicas * plan.capacity < plan.spike_rate < plan.partitions * plan.capacity
+
+
+@pytest.mark.parametrize("height", [24, 30, 45, 100])
+def test_the_live_view_fits_its_terminal(height: int) -> None:
+    """However high the terminal is, the frame ends above its last row; where there is room the picture is in it."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=height)
+    view = LiveView(story(), console)
+    view.seen([Said(SPIKE, "ScaledUp", "2 → 24 replicas " * 20, "BacklogPolicy/billing", False)] * 20)
+    lines = console.render_lines(view.render(), pad=False)
+    assert len(lines) < height
+    words = "\n".join("".join(segment.text for segment in line) for line in lines)
+    assert "ScaledUp" in words
+    assert ("consumer pods ready" in words) == (height >= 30)

@@ -19,6 +19,9 @@ class Plan:
     # Whether to stay and watch Floodwarden take the extra replicas away again.
     watch_lowering: bool
 
+    # How long to look on once they are gone, to see that the rest is enough.
+    after_seconds: int = 10
+
     namespace: str = "demo"
     topic: str = "orders"
     group: str = "billing"

@@ -56,7 +56,7 @@ class Story:
             self._spike()
             proof = self._scaled(before)
             proof += self._drained()
-            self._until(lambda: time.time() >= (self.timeline.spike_end or 0.0), plan.spike_seconds, "the end of the spike")
+            self._pass((self.timeline.spike_end or 0.0) - time.time())
             if plan.watch_lowering:
                 self._lowered()
         finally:
@@ -73,8 +73,7 @@ class Story:
             return last is not None and last.owners == plan.min_replicas and bool(last.committed) and bool(last.state)
 
         self._until(flowing, FIRST_READING_SECONDS, "consumers that commit and a first reading by Floodwarden")
-        until_at = time.time() + plan.steady_seconds
-        self._until(lambda: time.time() >= until_at, plan.steady_seconds + 10.0, "steady traffic")
+        self._pass(plan.steady_seconds)
         last = self.timeline.last
         assert last is not None
         if last.replicas is None or (last.lag or 0) > plan.max_lag_messages:
@@ -126,9 +125,16 @@ class Story:
             return self._acts().lowered is not None and last is not None and last.ready == last.replicas == plan.min_replicas
 
         self._until(lowered, plan.lower_patience, f"Floodwarden to go back to {plan.min_replicas} replicas")
+        self.view.act(f"{plan.min_replicas} pods again; {plan.after_seconds} s more, to see that they are enough")
+        self._pass(plan.after_seconds)
 
     def _acts(self) -> Times:
         return times(self.timeline, self.plan.calm_seconds)
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass, for as long as the sampler lives."""
+        end = time.monotonic() + seconds
+        self._until(lambda: time.monotonic() >= end, seconds + 10.0, "time to pass")
 
     def _until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         def dead() -> str | None:

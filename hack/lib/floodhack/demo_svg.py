@@ -152,7 +152,7 @@ def _lag(frame: Frame, lag: Points, timeline: Timeline) -> list[str]:
     highest = peak(timeline.samples)
     if highest is not None:
         at, value = highest
-        parts.append(_text(frame.x(at) + 10, frame.y(value) + 6, f"peak {value:,}", "quiet"))
+        parts.append(_text(frame.x(at), frame.y(value) - 8, f"peak {value:,}", "quiet"))
     return parts
 
 

@@ -22,6 +22,7 @@ from floodhack.progress import say
 LINE_SECONDS = 5.0
 SHOWN_EVENTS = 8
 WIDEST = 120
+LOWEST_PICTURE = 3
 
 
 class View(Protocol):
@@ -116,10 +117,11 @@ class LiveView:
             for name, value in facts(self.timeline, sample).items():
                 over = name == "lag" and (sample.lag or 0) > self.timeline.limit
                 table.add_row(name, Text(value, style="bold red" if over else ""))
-        # The picture gets the rows that the rest leaves.
-        rows = max(4, min(10, self.console.height - 24))
-        said = Text("\n").join(_event(one, width) for one in self.news) if self.news else Text("nothing yet", style="dim")
-        parts = Group(table, Text(), picture(self.timeline, width, rows), Text(), Text("Floodwarden said", style="bold"), said)
+        events, rows = share(self.console.height - table.row_count)
+        news = self.news[-events:]
+        said = Text("\n").join(_event(one, width) for one in news) if news else Text("nothing yet", style="dim")
+        drawn = [Text(), picture(self.timeline, width, rows)] if rows else []
+        parts = Group(table, *drawn, Text(), Text("Floodwarden said", style="bold"), said)
         elapsed = time.monotonic() - self.began
         return Panel(parts, title=f"[bold]{self.doing}[/] · {elapsed:.0f} s", width=width + 4, title_align="left")
 
@@ -130,6 +132,16 @@ class LiveView:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Give the terminal back."""
         self.live.__exit__(kind, error, trace)
+
+
+def share(rows: int) -> tuple[int, int]:
+    """Of the rows that the numbers leave: how many for Events, and how high the lag is drawn (0: there is no room for it)."""
+    # Two of the frame, one of Floodwarden's title, a gap before it, and one kept free so that nothing scrolls.
+    left = rows - 5
+    events = max(1, min(SHOWN_EVENTS, left // 3))
+    # A gap, two titles and one between, three of the axis; the rest is two parts lag and one part pods, which get three at least.
+    height = min(10, left - events - 7 - 3, (left - events - 7) * 2 // 3)
+    return events, height if height >= LOWEST_PICTURE else 0
 
 
 def _event(said: Said, width: int) -> Text:
