@@ -79,6 +79,8 @@ class Kind:
         """Delete the cluster and end the relay."""
         with self._lock():
             self.relay.stop()
+            if not self.running():
+                return
             delete: list[str | Path] = [KIND.ensure() / "kind", "delete", "cluster", "--name", self.name]
             run_logged(delete, what=f"deleting the kind cluster {self.name}", log=self.log)
             self.instance.kubeconfig.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ from floodhack.progress import say
 from floodhack.waiting import until
 
 CONTROL_PLANE = ("etcd", "apiserver", "controller-manager", "scheduler")
+CONTROL_PLANE_PROGRAMS = ("kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 NODE = ("containerd", "kubelet")
 COMPONENTS = (*CONTROL_PLANE, *NODE)
 # They come back late once they have lost the API server for long, so they are restarted with it.
@@ -62,7 +63,7 @@ class Native:
         if with_node and os.geteuid() != 0:
             raise HackError("a node needs root where no Docker engine answers: run it with sudo, or start Docker")
         ensure_commands({"etcd": "etcd-server", "openssl": "openssl"})
-        KUBERNETES.ensure()
+        KUBERNETES.ensure(*(() if with_node else CONTROL_PLANE_PROGRAMS))
         with self._lock():
             state = self._state()
             if state and state["boot"] != boot_id():
