@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from floodwarden.core.history import SMOOTH_WINDOW, History, Track
-from floodwarden.core.observation import Group, GroupPhase, Offsets, Partition, Reading, Unknown
+from floodwarden.core.members import MemberLoad, awaits_turn, member_load
+from floodwarden.core.observation import Group, GroupPhase, Member, Offsets, Partition, Reading, Unknown
 from floodwarden.core.reasons import Reason
 
 STALL_AFTER = 30.0  # seconds without a commit under lag, at the least, before a partition counts as standing still
 STALL_GAPS = 5.0  # or this many times the usual time between two of its commits, where that is longer
-WINDOW_COMMITS = 3  # commits over which the consumption of a partition is measured
 RECREATED_FOR = 60.0  # seconds for which a missing commit is put down to the topic's re-creation
 NAMED_AT_MOST = 5  # names in one sentence
 
@@ -35,10 +35,7 @@ class PartitionLoad:
     lag: int
     seconds: float | None
     arrival: float
-    consumed: float
     stalled: bool
-    window: float  # seconds over which ``consumed`` was taken: enough for some commits
-    lag_before: int  # its lag at the beginning of that window, 0 where not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,7 @@ class Assessment:
     surge_confirmed: bool
     commit_gap: float
     group: Group | None
+    members: tuple[MemberLoad, ...] = ()  # what each member of the group does; empty where they are not known
     group_gap: Gap | None = None
 
     @property
@@ -110,6 +108,7 @@ def assess(reading: Reading | Unknown, history: History, now: float) -> Assessme
         surge_confirmed=surge is not None and surge[1],
         commit_gap=history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0,
         group=group,
+        members=tuple(_member(member, history, now) for member in group.members) if group else (),
         group_gap=_group_gap(reading.group),
     )
 
@@ -131,19 +130,17 @@ def _load(partition: Partition, offsets: Offsets, history: History, group: Group
     assert position is not None
     lag = offsets.end - position
     track = history.tracks[partition]
-    window = _commit_window(track, now)
-    flat_since = track.committed.flat_since
-    stalled = lag > 0 and _owned(partition, group) and flat_since is not None and _stands(track, position, now)
     return PartitionLoad(
         partition=partition,
         lag=lag,
         seconds=_seconds(track, position, lag, now),
         arrival=max(0.0, track.end.rate(now - SMOOTH_WINDOW, now) or 0.0),
-        consumed=max(0.0, track.committed.stepped_rate(now - window, now) or 0.0),
-        stalled=stalled,
-        window=window,
-        lag_before=_lag_before(track, now - window),
+        stalled=lag > 0 and _stalled(partition, position, history, group, now),
     )
+
+
+def _member(member: Member, history: History, now: float) -> MemberLoad:
+    return member_load([history.tracks[p] for p in member.partitions if p in history.tracks], now)
 
 
 def _seconds(track: Track, position: int, lag: int, now: float) -> float | None:
@@ -165,20 +162,16 @@ def _seconds(track: Track, position: int, lag: int, now: float) -> float | None:
     return now - first + (known_lag / rate if rate else 0.0)
 
 
-def _commit_window(track: Track, now: float) -> float:
-    """The shortest window that holds a few commits of this partition, in seconds."""
-    gap = track.committed.step_gap(now - WINDOW_COMMITS * SMOOTH_WINDOW) or 0.0
-    return min(max(SMOOTH_WINDOW / 2, WINDOW_COMMITS * gap), WINDOW_COMMITS * SMOOTH_WINDOW)
-
-
-def _lag_before(track: Track, then: float) -> int:
-    end, committed = track.end.at(then), track.committed.at(then)
-    return 0 if end is None or committed is None else max(0, int(end - committed))
-
-
-def _owned(partition: Partition, group: Group | None) -> bool:
+def _stalled(partition: Partition, position: int, history: History, group: Group | None, now: float) -> bool:
     """Only a partition that a stable group has given to a member can stand still; else nobody is there to move it."""
-    return group is not None and group.phase is GroupPhase.STABLE and any(partition in m.partitions for m in group.members)
+    if group is None or group.phase is not GroupPhase.STABLE:
+        return False
+    owner = next((member for member in group.members if partition in member.partitions), None)
+    track = history.tracks[partition]
+    if owner is None or not _stands(track, position, now):
+        return False
+    others = [history.tracks[p] for p in owner.partitions if p != partition and p in history.tracks]
+    return not awaits_turn(track, others, now, STALL_AFTER)
 
 
 def _stands(track: Track, position: int, now: float) -> bool:

@@ -5,7 +5,7 @@ A consumer that keeps up shows only a lower bound of what it could do; both are 
 
 from __future__ import annotations
 
-from floodwarden.core.assess import Assessment, PartitionLoad
+from floodwarden.core.assess import Assessment
 from floodwarden.core.memory import Basis, Capacity, Memory
 
 LEARN_EVERY = 5.0  # seconds between two looks: the shortest window, so that samples are new
@@ -20,7 +20,7 @@ def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Me
     capacity = _aged(capacity, now)
     if replicas < 1 or not seen.exact:
         return capacity
-    window = max((load.window for load in seen.loads), default=0.0)
+    window = max((member.window for member in seen.members), default=0.0)
     settled = memory.stable_since is not None and now - memory.stable_since >= window
     sample = saturated_rate(seen, replicas) if settled else None
     if sample is not None:
@@ -33,27 +33,14 @@ def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Me
 def saturated_rate(seen: Assessment, replicas: int) -> float | None:
     """Messages per second of one replica among those members that had work waiting all through the last window.
 
-    None where no member was saturated, or the members are not known. A pod may hold several members.
+    Lag that is only work not yet committed is not waiting. None where no member was saturated, or the members are not
+    known. A pod may hold several members.
     """
-    if seen.group is None or not seen.group.members:
-        return None
-    loads = {load.partition: load for load in seen.loads}
-    rates = []
-    for member in seen.group.members:
-        own = [loads[partition] for partition in member.partitions if partition in loads]
-        consumed = sum(load.consumed for load in own)
-        if consumed > 0 and _saturated(own, consumed, seen.commit_gap):
-            rates.append(consumed)
+    backlog = BACKLOG * max(1.0, seen.commit_gap)
+    rates = [member.consumed for member in seen.members if 0 < member.consumed * backlog < member.waiting]
     if not rates:
         return None
-    return sum(rates) / len(rates) * max(1.0, len(seen.group.members) / replicas)
-
-
-def _saturated(loads: list[PartitionLoad], consumed: float, commit_gap: float) -> bool:
-    """Lag that is only work not yet committed does not count, nor that of a partition which does not move."""
-    moving = [load for load in loads if load.consumed > 0]
-    waiting = min(sum(load.lag for load in moving), sum(load.lag_before for load in moving))
-    return waiting > consumed * BACKLOG * max(1.0, commit_gap)
+    return sum(rates) / len(rates) * max(1.0, len(seen.members) / replicas)
 
 
 def _at_least(capacity: Capacity | None, seen: Assessment, replicas: int, now: float) -> Capacity | None:

@@ -28,3 +28,10 @@ class Policy:
     def floor(self, partitions: int) -> int:
         """The fewest replicas: minReplicas, unless there are fewer partitions than that."""
         return min(self.min_replicas, self.ceiling(partitions))
+
+    @property
+    def limits(self) -> str:
+        """The limits as people write them, such as ``10,000 messages or 30 s``."""
+        parts = [f"{self.max_messages:,} messages"] if self.max_messages is not None else []
+        parts += [f"{self.max_seconds:g} s"] if self.max_seconds is not None else []
+        return " or ".join(parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 MAX_RUNS = 64
 
@@ -68,6 +69,10 @@ class Series:
     def flat_since(self) -> float | None:
         """Since when the counter has had its present value."""
         return self._since[-1] if self._since else None
+
+    def changes(self, start: float) -> Sequence[float]:
+        """When the counter changed since ``start``, ascending; its first reading counts as a change."""
+        return self._since[bisect_left(self._since, start) :]
 
     def at(self, when: float) -> float | None:
         """The counter at a time, interpolated between readings; None before the first one."""

@@ -1,0 +1,79 @@
+"""What is remembered from sweep to sweep, moved on by what was just seen; each function minds one part of the memory.
+
+``core.decide`` calls them in turn before it judges. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from floodwarden.core.assess import Assessment
+from floodwarden.core.capacity import LEARN_EVERY, learn
+from floodwarden.core.memory import Memory, Phase
+from floodwarden.core.observation import GroupPhase
+from floodwarden.core.outlook import Outlook
+from floodwarden.core.target import Target
+
+HEADROOM = 1.2  # the demand against which fewer replicas are judged: arrivals vary, and a step back up costs more
+
+
+def notice_hand(memory: Memory, target: Target | None, now: float) -> tuple[Memory, tuple[int, int] | None]:
+    """Whoever changed the replicas since our last look was not us: respect it, and do not lower it for a whole window."""
+    if target is None:
+        return memory, None
+    before = memory.replicas_seen
+    if before is None or before == target.replicas:
+        return replace(memory, replicas_seen=target.replicas), None
+    step = memory.step
+    if step is not None and step.open:
+        step = replace(step, phase=Phase.DONE)
+    memory = replace(
+        memory,
+        replicas_seen=target.replicas,
+        step=step,
+        calm_since=None,
+        agreed_since=None,
+        needs=(),
+        stable_since=None,
+        hand_scaled_at=now,
+    )
+    return memory, (before, target.replicas)
+
+
+def follow_group(memory: Memory, seen: Assessment, target: Target | None, now: float) -> Memory:
+    """Since when the group has been stable, or has not."""
+    if target is None or seen.phase is None:
+        return replace(memory, stable_since=None) if seen.group_gap or seen.lag is None else memory
+    if seen.phase is GroupPhase.STABLE:
+        return replace(memory, stable_since=memory.stable_since or now, unstable_since=None)
+    unstable = target.replicas > 0
+    return replace(memory, stable_since=None, unstable_since=(memory.unstable_since or now) if unstable else None)
+
+
+def follow_capacity(memory: Memory, seen: Assessment, target: Target | None, now: float) -> Memory:
+    """What a replica can do, looked at anew every few seconds, never while pods start or stop."""
+    step_open = memory.step is not None and memory.step.phase is Phase.SETTLING
+    if target is None or step_open or (memory.learned_at is not None and now - memory.learned_at < LEARN_EVERY):
+        return memory
+    working = target.replicas if target.ready is None else min(target.ready, target.replicas)
+    return replace(memory, capacity=learn(memory.capacity, seen, working, memory, now), learned_at=now)
+
+
+def follow_calm(memory: Memory, view: Outlook, target: Target | None) -> Memory:
+    """Fewer replicas need a whole window without a doubt: any unknown, any limit passed, any open step starts it anew."""
+    step_open = view.memory.step is not None and view.memory.step.open
+    if target is None or not view.seen.exact or view.over is not False or step_open or view.seen.produced is None:
+        return replace(memory, calm_since=None, agreed_since=None, needs=())
+    now, window = view.now, view.policy.stabilization
+    need = view.need(target.replicas, HEADROOM)
+    needs = _push(memory.needs, now, target.replicas if need is None else need, window)
+    since = memory.calm_since if memory.calm_since is not None else now
+    agreed = now - since >= window and needs[0][1] < target.replicas
+    return replace(memory, calm_since=since, needs=needs, agreed_since=(memory.agreed_since or now) if agreed else None)
+
+
+def _push(needs: Sequence[tuple[float, int]], now: float, need: int, window: float) -> tuple[tuple[float, int], ...]:
+    """The falling maxima of the window with one more need: of equal or smaller earlier ones nothing can come any more."""
+    kept = [(at, earlier) for at, earlier in needs if now - at <= window and earlier > need]
+    return (*kept, (now, need))

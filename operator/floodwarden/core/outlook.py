@@ -1,0 +1,159 @@
+"""What lies ahead of one subscription: how much will come, what it takes, and where a step would go.
+
+``core.decide`` asks; the arithmetic is ``core.need``'s. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from floodwarden.core.assess import Assessment
+from floodwarden.core.memory import Basis, Capacity, Memory
+from floodwarden.core.need import Demand, even_at_least, replicas_needed
+from floodwarden.core.observation import Partition
+from floodwarden.core.policy import Policy
+
+REACTION = 10.0  # seconds from a step until its pods consume (pods start, join, rebalance): what arrives meanwhile counts
+USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
+HOT = 2.0  # times the mean arrivals from which a partition is hot, and not merely one of too many busy ones
+BOLDEST = 16  # times the present replicas that a step without measured capacity may reach
+
+
+def over_limit(policy: Policy, seen: Assessment) -> bool | None:
+    """Whether the lag is over a limit; None where it cannot be told. A lower bound above the limit is enough for yes."""
+    if seen.lag is None:
+        return None
+    by_count = policy.max_messages is not None and seen.lag > policy.max_messages
+    by_time = policy.max_seconds is not None and seen.seconds is not None and seen.seconds > policy.max_seconds
+    if by_count or by_time:
+        return True
+    return False if seen.exact else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """All that one judgement looks at, and what follows from it. ``over``: whether the lag is over a limit, if known."""
+
+    policy: Policy
+    seen: Assessment
+    memory: Memory
+    now: float
+    over: bool | None
+
+    @property
+    def capacity(self) -> Capacity | None:
+        return self.memory.capacity
+
+    @property
+    def measured(self) -> float | None:
+        """Messages per second of one replica, where measured and not only bounded."""
+        return self.capacity.per_replica if self.capacity and self.capacity.basis is Basis.MEASURED else None
+
+    @property
+    def arrivals(self) -> float:
+        """Messages per second to reckon with: the smooth rate, or that of a confirmed surge."""
+        surge = self.seen.surge if self.seen.surge_confirmed else None
+        return max(surge or 0.0, self.seen.produced or 0.0)
+
+    @property
+    def ceiling(self) -> int:
+        return self.policy.ceiling(self.seen.partitions)
+
+    @property
+    def floor(self) -> int:
+        return self.policy.floor(self.seen.partitions)
+
+    def hot(self) -> tuple[Partition, ...]:
+        """Partitions that lag because more arrives than one replica can carry, and clearly more than in the others."""
+        capacity = self.measured
+        if capacity is None or not self.seen.exact or not self.seen.loads:
+            return ()
+        mean = sum(load.arrival for load in self.seen.loads) / len(self.seen.loads)
+        bound = max(capacity, HOT * mean)
+        return tuple(load.partition for load in self.seen.loads if load.arrival > bound and load.lag > capacity)
+
+    def growing_over(self, replicas: int) -> bool:
+        """Whether the lag will pass a limit before a step made now would take effect. Told only by measured capacity."""
+        if self.measured is None or self.seen.lag is None:
+            return False
+        growth = self.arrivals - replicas * self.measured
+        if growth <= 0:
+            return False
+        coming = self.seen.lag + growth * REACTION
+        if self.policy.max_messages is not None and coming > self.policy.max_messages:
+            return True
+        waiting = coming / (replicas * self.measured) if replicas else float("inf")
+        return self.policy.max_seconds is not None and waiting > self.policy.max_seconds
+
+    def carried_by(self, replicas: int) -> bool:
+        """Whether so many replicas are known to carry what arrives and to drain the backlog in time."""
+        asked = sum(demand.total for demand in self.demands(replicas, 1.0))
+        return self.capacity is not None and asked <= replicas * self.capacity.per_replica
+
+    def demands(self, replicas: int, headroom: float) -> list[Demand]:
+        """The demand of each partition that moves: its arrivals, a surge spread over all, and the drain of its lag."""
+        moving = [load for load in self.seen.loads if not load.stalled]
+        if not moving:
+            return []
+        surge = max(0.0, self.arrivals - (self.seen.produced or 0.0)) / len(moving)
+        growth = max(0.0, self.arrivals - replicas * self.measured) if self.measured is not None else 0.0
+        coming = growth * REACTION / len(moving)
+        return [Demand((load.arrival + surge) * headroom, (load.lag + coming) / self.policy.catch_up) for load in moving]
+
+    def need(self, replicas: int, headroom: float) -> int | None:
+        """Replicas for what is known to be asked for; None where the capacity of a replica is not known at all."""
+        demands = self.demands(replicas, headroom)
+        if sum(demand.total for demand in demands) <= 0:
+            return 0
+        return None if self.capacity is None else self._need(demands, self.capacity.per_replica)
+
+    def _need(self, demands: Sequence[Demand], capacity: float) -> int:
+        return replicas_needed(demands, self.seen.partitions, capacity, self.ceiling)
+
+    def bold(self, replicas: int) -> int:
+        """A first step without any known capacity: double, or half the ceiling; no more than there are lagging partitions."""
+        deepest = max((load.lag for load in self.seen.loads), default=0)
+        lagging = sum(1 for load in self.seen.loads if not load.stalled and load.lag > 0.1 * deepest)
+        wanted = min(max(2 * replicas, -(-self.ceiling // 2), 1), max(lagging, replicas))
+        return even_at_least(self.seen.partitions, wanted, self.ceiling)
+
+    def goal_up(self, replicas: int) -> int:
+        """Where a step up would go. Without measured capacity it is bold, and learnt from, but not without bounds."""
+        need = self._need_guessed(replicas)
+        if need == 0 and self.seen.lag:
+            need = 1
+        return max(self.floor, min(need, self.ceiling))
+
+    def _need_guessed(self, replicas: int) -> int:
+        capacity = self.capacity
+        if capacity is None:
+            need = self.bold(replicas) if self.over or replicas > 0 else 1
+        elif capacity.basis is Basis.MEASURED:
+            return self._need(self.demands(replicas, 1.0), capacity.per_replica)
+        else:
+            need = self._need(self.demands(replicas, 1.0), capacity.per_replica / USUAL_LOAD)
+        boldest = BOLDEST * max(replicas, 1)
+        return need if need <= boldest else even_at_least(self.seen.partitions, boldest, min(boldest, self.ceiling))
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds until the backlog is gone at the present rates; None where it does not shrink."""
+        if not self.seen.lag or self.seen.consumed is None or self.seen.produced is None:
+            return None
+        speed = self.seen.consumed - self.seen.produced
+        return self.seen.lag / speed if speed > 0 else None
+
+    def numbers(self, current: int, goal: int) -> str:
+        """The numbers that led to a step, in one sentence."""
+        capacity = self.capacity
+        each = (
+            "unknown" if capacity is None else f"{'≥ ' if capacity.basis is Basis.AT_LEAST else ''}{capacity.per_replica:.1f}/s"
+        )
+        limits = [f"{self.policy.max_messages:,}"] if self.policy.max_messages is not None else []
+        limits += [f"{self.policy.max_seconds:g} s"] if self.policy.max_seconds is not None else []
+        waited = f" ({self.seen.seconds:.1f} s)" if self.seen.seconds is not None else ""
+        return (
+            f"{current} → {goal} replicas: lag {self.seen.lag or 0:,}{waited}, limit {' or '.join(limits)}; "
+            f"{self.arrivals:.1f}/s arriving, one replica does {each}, {self.seen.partitions} partitions, ceiling {self.ceiling}"
+        )

@@ -1,0 +1,147 @@
+"""What people are told: conditions of a decision, and Events on transitions only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from floodwarden.core.assess import Gap
+from floodwarden.core.broker_conditions import broker_conditions, broker_notices
+from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, state, step_notice
+from floodwarden.core.memory import Basis, Capacity, Memory
+from floodwarden.core.observation import Snapshot, Unknown, UnknownReason
+from floodwarden.core.reasons import Reason
+from tests.support.world import World, policy, step_shaped
+
+MEASURED = Memory(capacity=Capacity(50.0, 1000.0, Basis.MEASURED))
+GONE = Unknown(UnknownReason.BROKER_UNREACHABLE, "nobody answers")
+
+
+@dataclass
+class Told:
+    """A world whose every sweep is told; ``events`` holds (time, notice), ``states`` the State column."""
+
+    world: World
+    blocker: Gap | None = None
+    shown: dict[Type, Condition] = field(default_factory=dict)
+    events: list[tuple[float, Notice]] = field(default_factory=list)
+    states: list[Reason] = field(default_factory=list)
+
+    def run(self, seconds: int) -> Told:
+        for _ in range(seconds):
+            self.world.tick()
+            world, decision = self.world, self.world.decisions[-1][1]
+            assert world.seen is not None
+            before, self.shown = (
+                self.shown,
+                conditions(world.policy, world.seen, decision, self.blocker, world.memory, self.shown, world.now),
+            )
+            self.events += [
+                (world.elapsed, notice)
+                for notice in notices(before, self.shown, world.seen, decision, world.memory, over_for=None)
+            ]
+            if decision.replicas is not None:
+                self.events.append((world.elapsed, step_notice(world.policy, decision)))
+            self.states.append(state(self.shown))
+        return self
+
+    @property
+    def reasons(self) -> list[Reason]:
+        return [notice.reason for _, notice in self.events]
+
+
+def test_a_spike_tells_its_story_once() -> None:
+    """Over the limit, scaled, drained, scaled down: an Event for each, and none between."""
+    told = Told(World(policy(max_messages=500), step_shaped(60, 700, 20, 80), memory=MEASURED)).run(300)
+    assert told.reasons == [Reason.OVER_LIMIT, Reason.SCALED_UP, Reason.DRAINED, Reason.SCALED_DOWN]
+    scaled = next(notice for _, notice in told.events if notice.reason is Reason.SCALED_UP)
+    assert "2 → 24 replicas" in scaled.message
+    assert "24 partitions" in scaled.message
+    assert scaled.on_target
+
+
+def test_nothing_is_told_while_nothing_changes() -> None:
+    """Steady traffic: no Event at all, and a steady state."""
+    told = Told(World(policy(), step_shaped(60, 60, 0, 0), memory=MEASURED)).run(200)
+    assert told.events == []
+    assert set(told.states) == {Reason.STEADY}
+
+
+def test_a_lost_reading_blinks_unseen_then_shows_then_is_an_alert_and_comes_back() -> None:
+    """One failed sweep changes nothing; a few show in WithinLag; a quarter of a minute is an Event, and so is the return."""
+    world = World(policy(), step_shaped(60, 60, 0, 0), memory=MEASURED)
+    world.unreadable = lambda at: GONE if 20 <= at < 21 or 40 <= at < 100 else None
+    told = Told(world).run(22)
+    assert told.shown[Type.WITHIN_LAG].status is True
+    told.run(24)
+    assert (told.shown[Type.WITHIN_LAG].status, told.shown[Type.WITHIN_LAG].reason) == (None, Reason.BROKER_UNREACHABLE)
+    assert told.events == []
+    told.run(100)
+    assert told.reasons == [Reason.READING_LOST, Reason.READING_BACK]
+    assert "nobody answers" in told.events[0][1].message
+    assert 54 <= told.events[0][0] <= 56
+
+
+def test_a_blocker_is_told_when_it_comes_and_when_it_goes() -> None:
+    """A conflict names the other, once, and its end is told."""
+    told = Told(World(policy(), step_shaped(60, 60, 0, 0), memory=MEASURED)).run(5)
+    told.blocker = Gap(Reason.TARGET_CONFLICT, "Deployment/billing is scaled by HorizontalPodAutoscaler/billing already")
+    told.run(10)
+    assert told.reasons == [Reason.TARGET_CONFLICT]
+    assert "HorizontalPodAutoscaler/billing" in told.events[0][1].message
+    assert told.states[-1] is Reason.TARGET_CONFLICT
+    told.blocker = None
+    told.run(10)
+    assert told.reasons == [Reason.TARGET_CONFLICT, Reason.WATCHING]
+
+
+def test_a_restart_repeats_no_event() -> None:
+    """The conditions of the status are what the next process compares with."""
+    told = Told(World(policy(max_messages=100), step_shaped(700, 700, 0, 0), replicas=24, memory=MEASURED)).run(1)
+    told.world.ends = [100.0] * 24
+    told.run(2)
+    assert Reason.OVER_LIMIT in told.reasons
+    again = Told(told.world, shown=dict(told.shown)).run(1)
+    assert again.reasons == []
+
+
+def test_dry_run_says_what_it_would_do() -> None:
+    """The condition and the Event of a step that is not made."""
+    told = Told(World(policy(dry_run=True), step_shaped(700, 700, 0, 0), memory=MEASURED)).run(30)
+    assert told.shown[Type.READY].reason is Reason.DRY_RUN
+    assert told.shown[Type.SCALING].reason is Reason.WOULD_SCALE
+    assert told.shown[Type.SCALING].status is False
+
+
+SNAPSHOT = Snapshot({}, 3, ("0", "1", "2"))
+PARTLY = Snapshot({}, 3, ("0", "1", "2"), unreachable=("2 (127.0.0.1:9292)",))
+
+
+BROKERS = {
+    "well": (SNAPSHOT, None, True, True, Reason.ALL_NODES_REACHABLE),
+    "a node down": (PARTLY, None, True, False, Reason.SOME_NODES_UNREACHABLE),
+    "all down": (GONE, None, False, False, Reason.BROKER_UNREACHABLE),
+    "secret missing": (GONE, Gap(Reason.SECRET_MISSING, "Secret x"), False, None, Reason.SECRET_MISSING),
+}
+
+
+@pytest.mark.parametrize(("outcome", "obstacle", "ready", "reachable", "reason"), BROKERS.values(), ids=BROKERS)
+def test_broker_conditions(
+    outcome: Snapshot | Unknown, obstacle: Gap | None, ready: bool, reachable: bool | None, reason: Reason
+) -> None:
+    """Ready says whether policies are served, Reachable whether every node answered."""
+    shown = broker_conditions(outcome, obstacle, 10.0, {})
+    assert (shown[Type.READY].status, shown[Type.REACHABLE].status) == (ready, reachable)
+    assert shown[Type.REACHABLE].reason is reason
+
+
+def test_broker_events_on_transitions_only() -> None:
+    """Down is told once, and so is up; a failed sweep now and then is not."""
+    well = broker_conditions(SNAPSHOT, None, 0.0, {})
+    assert list(broker_notices({}, well)) == []
+    assert broker_conditions(GONE, None, 1.0, well) == well
+    down = broker_conditions(GONE, None, 10.0, well)
+    assert [notice.reason for notice in broker_notices(well, down)] == [Reason.BROKER_UNREACHABLE]
+    assert list(broker_notices(down, down)) == []
+    assert Reason.SWEEPING in [notice.reason for notice in broker_notices(down, well)]
