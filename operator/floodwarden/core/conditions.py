@@ -111,15 +111,8 @@ def _within(policy: Policy, seen: Assessment, decision: Decision) -> Condition:
         return condition_of(Type.WITHIN_LAG, None, gap.reason, gap.message)
     waited = f", {seen.seconds:.1f} s" if seen.seconds is not None else ""
     at_least = "" if seen.exact else "at least "
-    text = f"lag {at_least}{seen.lag:,} messages{waited}; limit {limit_text(policy)}"
+    text = f"lag {at_least}{seen.lag:,} messages{waited}; limit {policy.limits}"
     return Condition(Type.WITHIN_LAG, not decision.over, Reason.OVER_LIMIT if decision.over else Reason.WITHIN_LIMIT, text)
-
-
-def limit_text(policy: Policy) -> str:
-    """The limits as people write them, such as ``10,000 messages or 30 s``."""
-    parts = [f"{policy.max_messages:,} messages"] if policy.max_messages is not None else []
-    parts += [f"{policy.max_seconds:g} s"] if policy.max_seconds is not None else []
-    return " or ".join(parts)
 
 
 def _scaling(policy: Policy, decision: Decision, memory: Memory) -> Condition:

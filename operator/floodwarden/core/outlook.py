@@ -147,13 +147,10 @@ class Outlook:
     def numbers(self, current: int, goal: int) -> str:
         """The numbers that led to a step, in one sentence."""
         capacity = self.capacity
-        each = (
-            "unknown" if capacity is None else f"{'≥ ' if capacity.basis is Basis.AT_LEAST else ''}{capacity.per_replica:.1f}/s"
-        )
-        limits = [f"{self.policy.max_messages:,}"] if self.policy.max_messages is not None else []
-        limits += [f"{self.policy.max_seconds:g} s"] if self.policy.max_seconds is not None else []
+        bound = "≥ " if capacity is not None and capacity.basis is Basis.AT_LEAST else ""
+        each = f"{bound}{capacity.per_replica:.1f}/s" if capacity is not None else "an unknown number"
         waited = f" ({self.seen.seconds:.1f} s)" if self.seen.seconds is not None else ""
         return (
-            f"{current} → {goal} replicas: lag {self.seen.lag or 0:,}{waited}, limit {' or '.join(limits)}; "
+            f"{current} → {goal} replicas: lag {self.seen.lag or 0:,}{waited}, limit {self.policy.limits}; "
             f"{self.arrivals:.1f}/s arriving, one replica does {each}, {self.seen.partitions} partitions, ceiling {self.ceiling}"
         )
