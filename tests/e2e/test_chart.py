@@ -140,13 +140,12 @@ MAY = [
     "get secrets",
     "list pods",
     "get deployments.apps/scale",
-    "patch deployments.apps/scale",
+    "update deployments.apps/scale",
     "update statefulsets.apps/scale",
-    "patch replicasets.apps/scale",
+    "update replicasets.apps/scale",
     "list horizontalpodautoscalers.autoscaling",
     "list scaledobjects.keda.sh",
     "create events",
-    "create events.events.k8s.io",
 ]
 MAY_NOT = [
     "list secrets",
@@ -157,6 +156,7 @@ MAY_NOT = [
     "delete backlogpolicies.floodwarden.dev",
     "create messagebrokers.floodwarden.dev",
     "get deployments.apps",
+    "update deployments.apps",
     "patch deployments.apps",
     "delete deployments.apps",
     "create pods",

@@ -72,11 +72,11 @@ httpGet:
 # The consumers to scale: the scale subresource only, never the workload itself.
 - apiGroups: [apps]
   resources: [deployments/scale, statefulsets/scale, replicasets/scale]
-  verbs: [get, patch, update]
+  verbs: [get, update]
 {{- range .Values.rbac.extraScaleTargets }}
 - apiGroups: {{ toJson .apiGroups }}
   resources: [{{ range $index, $resource := .resources }}{{ if $index }}, {{ end }}{{ $resource }}/scale{{ end }}]
-  verbs: [get, patch, update]
+  verbs: [get, update]
 {{- end }}
 # Other autoscalers on the same target, which are never fought.
 - apiGroups: [autoscaling]
@@ -86,7 +86,7 @@ httpGet:
   resources: [scaledobjects]
   verbs: [list]
 # What happened, on the policy and on its target.
-- apiGroups: ["", events.k8s.io]
+- apiGroups: [""]
   resources: [events]
   verbs: [create]
 {{- end }}
