@@ -25,4 +25,22 @@ generate: venv ## CRDs, the chart's copy of them and the reference page, from th
 check: venv ## seconds: format, lint, types, layers, unit tests, generated files up to date
 	@hack/check $(BIN)
 
-.PHONY: help venv lock generate check
+test: venv ## everything CI runs: check, then every test against a real cluster and real brokers (TESTS=… for some)
+	@hack/test $(TESTS)
+
+demo: venv ## from a bare machine to a real backlog, scaled and drained
+	@hack/demo $(DEMO)
+
+cluster: ## a Kubernetes cluster with a node on this machine, left running
+	@hack/cluster up
+
+brokers: ## three Kafka nodes on this machine, left running
+	@hack/brokers up kafka
+
+bench: venv ## what a sweep costs, into .bench/results.json
+	@$(BIN)/python hack/bench/sweep.py
+
+clean: ## end everything that runs here and remove what it left; caches outside the checkout stay
+	@hack/clean
+
+.PHONY: help venv lock generate check test demo cluster brokers bench clean
