@@ -47,8 +47,10 @@ def run(*, fast: bool, plain: bool, down_after: bool, picture: Path) -> int:
 def down() -> int:
     """End the brokers and the cluster; the logs stay."""
     shell = Shell(Instance.current())
-    shell.script("cluster", "down")
-    shell.script("brokers", "down", "kafka")
+    try:
+        shell.script("cluster", "down")
+    finally:
+        shell.script("brokers", "down", "kafka")
     return 0
 
 
