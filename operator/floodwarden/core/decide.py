@@ -160,8 +160,8 @@ def _up(view: Outlook, current: int) -> Decision | None:
         if view.hot() and view.over:
             names = ", ".join(str(partition) for partition in view.hot()[:5])
             return Decision(Reason.PARTITION_HOT, f"{names}: more arrives than one replica can carry", desired=current)
-        if current >= view.ceiling and view.over and not view.carried_by(current):
-            return Decision(Reason.AT_CEILING, view.numbers(current, view.ceiling), desired=current)
+        if current >= view.most and view.over and not view.carried_by(current):
+            return Decision(Reason.AT_CEILING, view.numbers(current, current), desired=current)
         return None
     if seen.surge is not None and not seen.surge_confirmed and current > 0 and view.policy.sweep_interval <= QUICK_SWEEP:
         return Decision(Reason.MEASURING, "a rise has just begun; one more reading tells how much", desired=current)

@@ -42,14 +42,16 @@ def member_load(tracks: Sequence[Track], now: float) -> MemberLoad:
 def awaits_turn(track: Track, others: Iterable[Track], now: float, bound: float) -> bool:
     """Whether a partition that does not move may only be waiting until its member has worked off its others.
 
-    It may while they move (one did within ``bound`` seconds) and what waited in them when it moved last is not all done.
+    It may while they move (one did within ``bound`` seconds), and what waited in them when it moved last was not all done a
+    smoothing window ago: after that its own first commit takes a moment too.
     """
     since = track.committed.flat_since
     others = list(others)
     if since is None or not any(_done_since(other, now - bound) > 0 for other in others):
         return False
     ahead = sum(_lag_at(other, since) for other in others)
-    return sum(_done_since(other, since) for other in others) < ahead
+    lately = max(since, now - SMOOTH_WINDOW)
+    return sum(_committed_at(other, lately) - _committed_at(other, since) for other in others) < ahead
 
 
 def _commit_window(tracks: Sequence[Track], now: float) -> float:

@@ -61,6 +61,11 @@ class Outlook:
         return self.policy.ceiling(self.seen.partitions)
 
     @property
+    def most(self) -> int:
+        """The largest even spread that the ceiling allows."""
+        return even_at_least(self.seen.partitions, self.ceiling, self.ceiling)
+
+    @property
     def floor(self) -> int:
         return self.policy.floor(self.seen.partitions)
 
@@ -145,12 +150,13 @@ class Outlook:
         return self.seen.lag / speed if speed > 0 else None
 
     def numbers(self, current: int, goal: int) -> str:
-        """The numbers that led to a step, in one sentence."""
+        """The numbers that led to a step, or that speak against one, in one sentence."""
         capacity = self.capacity
         bound = "≥ " if capacity is not None and capacity.basis is Basis.AT_LEAST else ""
         each = f"{bound}{capacity.per_replica:.1f}/s" if capacity is not None else "an unknown number"
         waited = f" ({self.seen.seconds:.1f} s)" if self.seen.seconds is not None else ""
+        step = f"{current} → {goal}" if goal != current else f"{current}"
         return (
-            f"{current} → {goal} replicas: lag {self.seen.lag or 0:,}{waited}, limit {self.policy.limits}; "
+            f"{step} replicas: lag {self.seen.lag or 0:,}{waited}, limit {self.policy.limits}; "
             f"{self.arrivals:.1f}/s arriving, one replica does {each}, {self.seen.partitions} partitions, ceiling {self.ceiling}"
         )

@@ -81,6 +81,15 @@ def test_at_the_ceiling_says_so() -> None:
     assert last(world).replicas is None
 
 
+def test_at_the_largest_even_spread_below_max_replicas() -> None:
+    """Where maxReplicas lies between two even spreads, the lower one is gone to, and not said to be enough."""
+    busy = step_shaped(3000, 3000, 0, 0)
+    world = World(policy(max_replicas=20), busy, replicas=2, memory=Memory(capacity=MEASURED)).run(120)
+    assert world.steps[-1][2] == 12
+    assert last(world).reason is Reason.AT_CEILING
+    assert last(world).message.startswith("12 replicas: lag")
+
+
 UNKNOWN_READINGS = [Unknown(reason, "for a test") for reason in UnknownReason]
 
 
