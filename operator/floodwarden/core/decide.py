@@ -120,7 +120,7 @@ def _judge(view: Outlook, target: Target) -> Decision:
         )
     if memory.step is not None and memory.step.phase is Phase.INEFFECTIVE and view.floor < current == memory.step.goal:
         return _undo(view, memory.step)
-    if seen.lag is None or not seen.loads:
+    if not seen.loads or (current == 0 and seen.unread and not seen.lag):
         return _blind(view, current)
     if current < view.floor:
         goal = max(view.floor, view.goal_up(current) if view.over else 0)
@@ -133,8 +133,8 @@ def _judge(view: Outlook, target: Target) -> Decision:
 
 
 def _blind(view: Outlook, current: int) -> Decision:
-    """Nothing is known of the lag: hold. Only consumers that sleep are woken by messages nobody has committed yet."""
-    if current == 0 and view.policy.min_replicas == 0 and view.seen.unread and view.ceiling > 0:
+    """Nothing, or too little, is known of the lag: hold. But consumers that sleep are woken by messages nobody has read yet."""
+    if current == 0 and view.seen.unread and view.ceiling > 0:
         return Decision(Reason.WOKEN, "there are messages and the group has never committed", 1, desired=1)
     gap = view.seen.gaps[0] if view.seen.gaps else Gap(Reason.FIRST_READING, "")
     return Decision(gap.reason, gap.message, desired=current)

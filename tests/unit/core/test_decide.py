@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from floodwarden.core.assess import Gap
+from floodwarden.core.assess import Gap, assess
 from floodwarden.core.decide import Decision, decide
+from floodwarden.core.history import History
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
-from floodwarden.core.observation import Unknown, UnknownReason
+from floodwarden.core.observation import Offsets, Partition, Reading, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from tests.support.world import World, policy, step_shaped
@@ -191,6 +192,17 @@ def test_sleeps_after_the_window_and_wakes_on_a_message() -> None:
     assert [(start, goal) for _, start, goal in world.steps] == [(2, 0), (0, 1), (1, 0)]
     assert world.steps[1][0] <= 202
     assert [d.reason for _, d in world.decisions if d.replicas is not None][:2] == [Reason.PUT_TO_SLEEP, Reason.WOKEN]
+
+
+@pytest.mark.parametrize("other", [Offsets(0, 0, None), Offsets(0, 7, 7), Offsets(0, 7, None)], ids=["empty", "read", "unread"])
+def test_a_partition_that_nobody_has_ever_read_wakes(other: Offsets) -> None:
+    """Messages without any commit wake the consumers, whatever is known of the other partitions; how many is not told."""
+    reading = Reading({Partition("orders", 0): Offsets(0, 4, None), Partition("orders", 1): other})
+    history = History()
+    history.record(1000.0, reading)
+    asleep = Target("uid", 0, "app=billing", "1", 0)
+    decision, _ = decide(policy(min_replicas=0), assess(reading, history, 1000.0), asleep, None, Memory(), 1000.0)
+    assert (decision.reason, decision.replicas) == (Reason.WOKEN, 1)
 
 
 def test_scaled_by_hand_upward_is_kept_for_a_window() -> None:
