@@ -38,7 +38,7 @@ brokers: ## three Kafka nodes on this machine, left running
 	@hack/brokers up kafka
 
 bench: venv ## what a sweep costs, into .bench/results.json
-	@$(BIN)/python hack/bench/sweep.py
+	@PYTHONPATH=hack/lib $(BIN)/python hack/bench/sweep.py
 
 clean: ## end everything that runs here and remove what it left; caches outside the checkout stay
 	@hack/clean

@@ -125,7 +125,7 @@ def _judge(view: Outlook, target: Target) -> Decision:
     if current < view.floor:
         goal = max(view.floor, view.goal_up(current) if view.over else 0)
         return Decision(Reason.BELOW_MINIMUM, f"{current} replicas are fewer than minReplicas", goal, desired=goal)
-    if view.over or view.growing_over(current) or (current == 0 and seen.lag > 0):
+    if view.over or view.growing_over(current) or (current == 0 and seen.lag):
         up = _up(view, current)
         if up is not None:
             return up

@@ -92,7 +92,9 @@ class Outlook:
         return self.policy.max_seconds is not None and waiting > self.policy.max_seconds
 
     def carried_by(self, replicas: int) -> bool:
-        """Whether so many replicas are known to carry what arrives and to drain the backlog in time."""
+        """Whether so many replicas drain the backlog: they are seen to, or what they can do is known to be enough in time."""
+        if self.eta is not None:
+            return True
         asked = sum(demand.total for demand in self.demands(replicas, 1.0))
         return self.capacity is not None and asked <= replicas * self.capacity.per_replica
 

@@ -154,7 +154,6 @@ class PolicyWatch:
             reason=decision.reason.value,
             numbers=decision.message,
         )
-        self._post(step_notice(self._policy, decision))
         return decision, None
 
     async def _tell(self, seen: Assessment, decision: Decision, blocker: Gap | None, at: float) -> None:
@@ -164,7 +163,7 @@ class PolicyWatch:
         for notice in notices(before, self._shown, seen, decision, memory, self._over_for()):
             self._post(notice)
         self._tell_added(seen)
-        self._tell_dry_run(decision)
+        self._tell_step(decision)
         self._memory = replace(memory, gap_reasons=frozenset(gap.reason for gap in seen.gaps))
         capacity = memory.capacity.per_replica if memory.capacity else None
         self._services.metrics.policy(self.key, seen, decision, capacity, self._known_target)
@@ -180,12 +179,11 @@ class PolicyWatch:
             text = f"{self._history.added} partitions more, {seen.partitions} now. {ADVICE[Reason.PARTITIONS_ADDED]}"
             self._post(Notice(False, Reason.PARTITIONS_ADDED, text))
 
-    def _tell_dry_run(self, decision: Decision) -> None:
-        """DryRun makes no step that would end its decision, so an Event is posted only when the goal changes."""
-        if not self._policy.dry_run:
-            self._would = None
-        elif decision.replicas is not None and decision.replicas != self._would:
-            self._would = decision.replicas
+    def _tell_step(self, decision: Decision) -> None:
+        """The step that was made. In DryRun none is, so the same one is decided again and told when its goal changes."""
+        dry_run = self._policy.dry_run
+        if decision.replicas is not None and not (dry_run and decision.replicas == self._would):
+            self._would = decision.replicas if dry_run else None
             self._post(step_notice(self._policy, decision))
         elif decision.replicas is None and decision.reason is Reason.STEADY:
             self._would = None

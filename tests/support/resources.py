@@ -1,0 +1,52 @@
+"""Resources as the API server delivers them, for tests that need no API server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.messagebroker import MessageBroker
+
+
+def broker(name: str = "main", namespace: str = "shop", *, generation: int = 1, **spec: Any) -> MessageBroker:
+    """A plain Kafka MessageBroker with fields of its spec added."""
+    return MessageBroker.parse(
+        {
+            "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "generation": generation},
+            "spec": {"type": "Kafka", "kafka": {"bootstrapServers": ["127.0.0.1:9092"]}, **spec},
+        }
+    )
+
+
+def backlog_policy(
+    name: str = "billing",
+    namespace: str = "shop",
+    *,
+    target: str = "billing",
+    created: str = "2026-01-01T00:00:00Z",
+    generation: int = 1,
+    annotations: dict[str, str] | None = None,
+    status: dict[str, Any] | None = None,
+    **spec: Any,
+) -> BacklogPolicy:
+    """A BacklogPolicy with fields of its spec added or replaced."""
+    return BacklogPolicy.parse(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": f"uid-{namespace}-{name}-{created}",
+                "generation": generation,
+                "creationTimestamp": created,
+                "annotations": annotations or {},
+            },
+            "spec": {
+                "brokerRef": {"name": "main"},
+                "subscription": {"group": "billing", "topics": ["orders"]},
+                "maxLag": {"messages": 1000},
+                "consumers": {"targetRef": {"name": target}},
+                **spec,
+            },
+            "status": status or {},
+        }
+    )

@@ -1,0 +1,106 @@
+"""The status: what survives a restart, and when it is worth a write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from floodwarden.core.conditions import Type, conditions
+from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
+from floodwarden.core.reasons import Reason
+from floodwarden.core.target import Target
+from floodwarden.sweep import clock
+from floodwarden.sweep.report import NUMBERS_EVERY, REFRESH_EVERY, Throttle, from_api, restore, status_of
+from tests.support.resources import backlog_policy
+from tests.support.world import World, policy, step_shaped
+
+LIMIT = 1000.0
+
+
+def status_json(world: World, memory: Memory | None = None) -> dict[str, Any]:
+    """The status of a world's last sweep, as JSON."""
+    assert world.seen is not None
+    decision = world.decisions[-1][1]
+    shown = conditions(world.policy, world.seen, decision, None, world.memory, {}, world.now)
+    target = Target("uid", world.replicas, "app=billing", "1", world.replicas)
+    return status_of(backlog_policy(), shown, world.seen, decision, memory or world.memory, target, ()).to_api()
+
+
+def steady(lag: int = 0) -> World:
+    world = World(policy(), step_shaped(60, 60, 0, 0), now=clock.now()).run(30)
+    assert world.seen is not None
+    return world
+
+
+def test_what_must_survive_a_restart_does() -> None:
+    """Capacity, the last step, the replicas and the conditions come back from a status as they were."""
+    now = clock.now()
+    memory = Memory(
+        capacity=Capacity(49.5, now - 100, Basis.MEASURED),
+        step=Step(now - 20, 2, 12, Reason.SCALED_UP, Phase.SETTLING, 60.0),
+        replicas_seen=2,
+    )
+    written = backlog_policy(status=status_json(steady(), memory))
+    restored = restore(written)
+    assert restored.capacity is not None
+    assert restored.step is not None
+    assert (restored.capacity.per_replica, restored.capacity.basis) == (49.5, Basis.MEASURED)
+    assert restored.capacity.measured_at == pytest.approx(now - 100, abs=2)
+    assert (restored.step.start, restored.step.goal, restored.step.phase) == (2, 12, Phase.SETTLING)
+    assert restored.step.throughput_before == 60.0
+    assert restored.step.at == pytest.approx(now - 20, abs=2)
+    assert restored.replicas_seen == 2
+    assert from_api(written.status.conditions)[Type.WITHIN_LAG].status is True
+
+
+def test_a_new_policy_remembers_nothing() -> None:
+    """No status, no memory."""
+    assert restore(backlog_policy()) == Memory()
+
+
+def test_transition_times_move_with_the_status_only() -> None:
+    """lastTransitionTime is kept while True stays True, whatever the message."""
+    first = backlog_policy(status=status_json(steady())).status.conditions
+    world = steady()
+    decision = world.decisions[-1][1]
+    assert world.seen is not None
+    shown = conditions(world.policy, world.seen, decision, None, world.memory, {}, world.now)
+    old = tuple(one.model_copy(update={"last_transition_time": clock.wall(0.0)}) for one in first)
+    again = status_of(backlog_policy(), shown, world.seen, decision, world.memory, None, old).conditions
+    assert [one.last_transition_time for one in again] == [clock.wall(0.0)] * 4
+
+
+def numbers(status: dict[str, Any], messages: int) -> dict[str, Any]:
+    return {**status, "lag": {**status["lag"], "messages": messages}}
+
+
+def test_a_change_in_kind_is_written_at_once() -> None:
+    """Another state, condition, replica count or step does not wait."""
+    throttle, status = Throttle(), status_json(steady())
+    assert throttle.due(status, LIMIT, 0.0)
+    throttle.written(status, LIMIT, 0.0)
+    for changed in (
+        {**status, "state": "OverLimit"},
+        {**status, "replicas": {"current": 3, "desired": 3, "ceiling": 24}},
+        {**status, "observedGeneration": 2},
+    ):
+        assert throttle.due(changed, LIMIT, 0.1)
+
+
+def test_numbers_wait_and_noise_waits_longer() -> None:
+    """A lag that moved is told after a few seconds, one that only trembles after a minute, the same one never."""
+    throttle, status = Throttle(), status_json(steady())
+    throttle.written(status, LIMIT, 0.0)
+    assert not throttle.due(numbers(status, 400), LIMIT, NUMBERS_EVERY - 1)
+    assert throttle.due(numbers(status, 400), LIMIT, NUMBERS_EVERY)
+    assert not throttle.due(numbers(status, 7), LIMIT, REFRESH_EVERY - 1)
+    assert throttle.due(numbers(status, 7), LIMIT, REFRESH_EVERY)
+    assert not throttle.due(status, LIMIT, 10 * REFRESH_EVERY)
+
+
+def test_the_same_state_gives_the_same_status() -> None:
+    """Times of the past are written alike at every sweep, or a quiet policy would be written for ever."""
+    world = steady()
+    memory = Memory(capacity=Capacity(50.0, clock.now() - 7, Basis.MEASURED))
+    assert status_json(world, memory) == status_json(world, memory)

@@ -1,0 +1,101 @@
+"""The store of specs, and what it says of who may use what."""
+
+from __future__ import annotations
+
+import pytest
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.core.reasons import Reason
+from floodwarden.sweep.binding import obstacle
+from floodwarden.sweep.store import Key, Store, key_of
+from tests.support.resources import backlog_policy, broker
+
+
+def store_of(*resources: object) -> Store:
+    store = Store()
+    for resource in resources:
+        store.put(resource)  # type: ignore[arg-type]
+    return store
+
+
+def test_old_news_of_a_watch_that_starts_again_is_not_taken() -> None:
+    """A lower generation of the same object never replaces a higher one."""
+    store = store_of(backlog_policy(generation=3), backlog_policy(generation=2))
+    assert store.policies[Key("shop", "billing")].metadata.generation == 3
+
+
+def test_our_own_status_writes_wake_nobody() -> None:
+    """An event in which only the status changed is no change."""
+    store = store_of(backlog_policy())
+    store.changed.clear()
+    store.put(backlog_policy(status={"state": "Steady"}))
+    assert not store.changed.is_set()
+    store.put(backlog_policy(annotations={"floodwarden.dev/paused": "true"}))
+    assert store.changed.is_set()
+
+
+def test_a_late_deletion_does_not_hit_the_successor() -> None:
+    """An object deleted and created again under its name stays, whatever order the news comes in."""
+    old, new = backlog_policy(created="2026-01-01T00:00:00Z"), backlog_policy(created="2026-02-01T00:00:00Z")
+    store = store_of(old, new)
+    store.drop(BacklogPolicy, key_of(old), old.metadata.uid)
+    assert store.policies[key_of(new)] is new
+
+
+OBSTACLES = {
+    "none": ([broker()], backlog_policy(), None),
+    "no such broker": ([], backlog_policy(), Reason.BROKER_NOT_FOUND),
+    "broker of another namespace": (
+        [broker(namespace="platform")],
+        backlog_policy(brokerRef={"name": "main", "namespace": "platform"}),
+        Reason.BROKER_NOT_ALLOWED,
+    ),
+    "broker that allows this namespace": (
+        [broker(namespace="platform", allowedNamespaces=["shop"])],
+        backlog_policy(brokerRef={"name": "main", "namespace": "platform"}),
+        None,
+    ),
+    "broker that allows all": (
+        [broker(namespace="platform", allowedNamespaces=["*"])],
+        backlog_policy(brokerRef={"name": "main", "namespace": "platform"}),
+        None,
+    ),
+    "paused": ([broker()], backlog_policy(annotations={"floodwarden.dev/paused": "true"}), Reason.PAUSED),
+    "an older policy has the target": (
+        [broker(), backlog_policy("first", created="2025-01-01T00:00:00Z")],
+        backlog_policy(),
+        Reason.TARGET_CONFLICT,
+    ),
+    "a younger policy wants the target": (
+        [broker(), backlog_policy("later", created="2027-01-01T00:00:00Z")],
+        backlog_policy(),
+        None,
+    ),
+    "same name of another kind": (
+        [broker(), backlog_policy("first", created="2025-01-01T00:00:00Z")],
+        backlog_policy(consumers={"targetRef": {"kind": "StatefulSet", "name": "billing"}}),
+        None,
+    ),
+    "same target in another namespace": (
+        [broker(), backlog_policy("first", namespace="other", created="2025-01-01T00:00:00Z")],
+        backlog_policy(),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("others", "policy", "reason"), OBSTACLES.values(), ids=OBSTACLES)
+def test_obstacle(others: list[object], policy: BacklogPolicy, reason: Reason | None) -> None:
+    """What stands between a policy and its broker or target is named."""
+    found = obstacle(policy, store_of(*others, policy))
+    assert (found.reason if found else None) is reason
+
+
+def test_of_two_policies_created_together_one_has_the_target() -> None:
+    """Never both, never neither: the name decides."""
+    a, b = backlog_policy("a"), backlog_policy("b")
+    store = store_of(broker(), a, b)
+    assert obstacle(a, store) is None
+    refused = obstacle(b, store)
+    assert refused is not None
+    assert "BacklogPolicy/a" in refused.message
