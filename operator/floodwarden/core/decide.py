@@ -120,7 +120,7 @@ def _judge(view: Outlook, target: Target) -> Decision:
         )
     if memory.step is not None and memory.step.phase is Phase.INEFFECTIVE and view.floor < current == memory.step.goal:
         return _undo(view, memory.step)
-    if not seen.loads or (current == 0 and seen.unread and not seen.lag):
+    if seen.lag is None or not seen.loads or (current == 0 and seen.unread and seen.lag == 0):
         return _blind(view, current)
     if current < view.floor:
         goal = max(view.floor, view.goal_up(current) if view.over else 0)
