@@ -270,7 +270,7 @@ class MessageBroker(Resource):
         ),
         conditions={
             "Ready": "policies on this broker are served: its spec and Secrets are usable and sweeps succeed",
-            "Reachable": "every broker node answered the last sweep, or those that did not were few enough to go on",
+            "Reachable": "every broker node answered the last sweep; policies on the others go on while it is False",
         },
     )
 

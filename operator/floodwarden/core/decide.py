@@ -156,11 +156,12 @@ def _up(view: Outlook, current: int) -> Decision | None:
     """A step up, or what stands against it; None where no more replicas are needed."""
     seen, memory = view.seen, view.memory
     goal = view.goal_up(current)
+    measuring = memory.step is not None and memory.step.phase is Phase.MEASURING
     if goal <= current:
         if view.hot() and view.over:
             names = ", ".join(str(partition) for partition in view.hot()[:5])
             return Decision(Reason.PARTITION_HOT, f"{names}: more arrives than one replica can carry", desired=current)
-        if current >= view.most and view.over and not view.carried_by(current):
+        if current >= view.most and view.over and not measuring and not view.carried_by(current):
             return Decision(Reason.AT_CEILING, view.numbers(current, current), desired=current)
         return None
     if seen.surge is not None and not seen.surge_confirmed and current > 0 and view.policy.sweep_interval <= QUICK_SWEEP:
@@ -168,7 +169,7 @@ def _up(view: Outlook, current: int) -> Decision | None:
     against = _against_up(view, current)
     if against is not None:
         return Decision(against.reason, against.message, desired=current)
-    if memory.step is not None and memory.step.phase is Phase.MEASURING:
+    if measuring:
         return Decision(Reason.SETTLING, "measuring what the last step brought", desired=current)
     reason = Reason.WOKEN if current == 0 else Reason.SCALED_UP
     return Decision(reason, view.numbers(current, goal), goal, desired=goal)

@@ -1,0 +1,57 @@
+"""The demo as a newcomer runs it, in its short form; its proof is its exit status, ours what the cluster then shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from floodhack.instance import CHECKOUT
+from tests.conftest import Cluster
+from tests.support.kubectl import Kubectl
+from tests.support.release import Release
+
+DEMO = "demo"
+CRDS = ("messagebrokers.floodwarden.dev", "backlogpolicies.floodwarden.dev")
+
+
+@pytest.fixture
+def swept(cluster: Cluster, kubectl: Kubectl) -> Iterator[None]:
+    """Nothing of the demo stays in the cluster, nor brokers that it started."""
+    brokers_ran = _brokers("status", "kafka") == 0
+    yield
+    kubectl.run("delete", "namespace", DEMO, "--ignore-not-found")
+    Release(cluster.kubeconfig).remove()
+    kubectl.run("delete", "crd", *CRDS, "--ignore-not-found")
+    kubectl.run("delete", "namespace", "floodwarden-system", "--ignore-not-found")
+    if not brokers_ran:
+        _brokers("down", "kafka")
+
+
+def _brokers(*args: str) -> int:
+    command = [sys.executable, str(CHECKOUT / "hack" / "brokers"), *args]
+    return subprocess.run(command, stdout=sys.stderr, check=False).returncode
+
+
+@pytest.mark.usefixtures("swept")
+def test_the_demo_scales_a_real_backlog_away(kubectl: Kubectl, tmp_path: Path) -> None:
+    """One command: a spike, one step up, the lag back under its limit; a picture, Events, and commands that work."""
+    picture = tmp_path / "demo.svg"
+    command = [sys.executable, str(CHECKOUT / "hack" / "demo"), "--fast", "--plain", "--picture", str(picture)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    sys.stderr.write(done.stderr)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    events = json.loads(kubectl.run("get", "events", "-n", DEMO, "-o", "json"))["items"]
+    steps = [event["message"] for event in events if event["reason"] == "ScaledUp" and _about_target(event)]
+    assert len(steps) == 1, "a step-shaped spike is answered by one step"
+    assert steps[0].startswith("2 → ")
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+
+
+def _about_target(event: dict[str, dict[str, str]]) -> bool:
+    return event["involvedObject"]["kind"] == "Deployment"
