@@ -36,6 +36,10 @@ class Kubectl:
             raise KubectlError(done.stderr.strip() or done.stdout.strip())
         return done.stdout
 
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        """``kubectl args`` under way, its output to be read line by line, such as of a watch; whoever starts it ends it."""
+        return subprocess.Popen([*self._start, *args], stdout=subprocess.PIPE, text=True)
+
     def apply(self, manifest: Manifest, *args: str, namespace: str | None = None) -> str:
         """``kubectl apply`` of a file or folder (Path), YAML text, or one or several objects; unknown fields are refused."""
         command = ["apply", "--validate=strict", *args, *_in(namespace)]

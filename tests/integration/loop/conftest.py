@@ -1,0 +1,63 @@
+"""Fixtures of the loop's tests: the operator for all of them, and for each a shop of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from floodhack.instance import CHECKOUT, Instance
+from tests.conftest import Cluster
+from tests.contract.kafka.conftest import kafka as kafka
+from tests.contract.kafka.real_kafka import RealKafka
+from tests.integration.loop.shop import Shop
+from tests.support.kubectl import Kubectl
+from tests.support.operator_process import OperatorProcess
+
+PORT = 8280
+CANARIES: set[str] = set()
+"""Secret values that the tests gave to the operator: none of them may be in its log."""
+
+
+@pytest.fixture(scope="package")
+def demo_image(cluster: Cluster) -> None:
+    """The consumers' image, in the node."""
+    command = [sys.executable, str(CHECKOUT / "hack" / "image"), "load", "--target", "demo"]
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
+        pytest.fail("hack/image load --target demo failed: run it by hand")
+
+
+@pytest.fixture(scope="package")
+def operator(cluster: Cluster, crds: None) -> Iterator[OperatorProcess]:
+    """The operator for the whole package. Nothing it ever logged may be a traceback or a secret."""
+    instance = Instance.current()
+    process = OperatorProcess(cluster.kubeconfig, instance.run / "operator.log", instance.port(PORT))
+    process.start()
+    process.await_ready()
+    yield process
+    if process.running:
+        assert process.died() is None
+        assert process.end() == 0
+    logged = process.log.read_text()
+    assert "Traceback" not in logged, f"see {process.log}"
+    leaked = [canary[:4] + "…" for canary in CANARIES if canary in logged]
+    assert not leaked, f"secrets in {process.log}: {leaked}"
+
+
+@pytest.fixture
+def shop(kubectl: Kubectl, kafka: RealKafka, operator: OperatorProcess, demo_image: None) -> Iterator[Shop]:
+    """A namespace, a topic and a group for one test, gone after it."""
+    with Shop(kubectl, kafka, operator) as shop:
+        yield shop
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell what was in the shop when a test failed."""
+    report = yield
+    shop = getattr(item, "funcargs", {}).get("shop")
+    if report.when == "call" and report.failed and isinstance(shop, Shop):
+        report.sections.append(("the shop", shop.explain()))
+    return report
