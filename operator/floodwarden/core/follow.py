@@ -19,13 +19,21 @@ HEADROOM = 1.2  # the demand against which fewer replicas are judged: arrivals v
 
 
 def notice_hand(memory: Memory, target: Target | None, now: float) -> tuple[Memory, tuple[int, int] | None]:
-    """Whoever changed the replicas since our last look was not us: respect it, and do not lower it for a whole window."""
+    """Whoever changed the replicas since our last look was not us: respect it, and do not lower it for a whole window.
+
+    The intent of a step is written down before the step. Replicas at the goal of an open step are therefore ours, also when
+    we ended before we could note it; replicas still where the step began mean that it was never made.
+    """
     if target is None:
         return memory, None
-    before = memory.replicas_seen
+    before, step = memory.replicas_seen, memory.step
+    if step is not None and step.phase is Phase.SETTLING:
+        if target.replicas == step.goal:
+            return replace(memory, replicas_seen=step.goal), None
+        if target.replicas == before == step.start:
+            return replace(memory, step=None), None
     if before is None or before == target.replicas:
         return replace(memory, replicas_seen=target.replicas), None
-    step = memory.step
     if step is not None and step.open:
         step = replace(step, phase=Phase.DONE)
     memory = replace(

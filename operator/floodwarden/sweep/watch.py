@@ -6,7 +6,9 @@ policy's status. Acting is one optimistic write: whoever changed the target mean
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -16,7 +18,7 @@ from floodwarden.cluster.events import ObjectRef
 from floodwarden.cluster.status import Resource as StatusResource
 from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Assessment, Gap, assess
-from floodwarden.core.conditions import Notice, Type, conditions, notices, step_notice
+from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, step_notice
 from floodwarden.core.decide import Decision, applied, decide
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory
@@ -136,14 +138,22 @@ class PolicyWatch:
         assert self._target is not None
         if (self._target.uid, self._target.replicas) != (decided_on.uid, decided_on.replicas):
             return _put_off(decision), None
+        before, start = self._memory, decided_on.replicas
+        self._memory = applied(before, decision, start, seen, at)
+        unwritten = await self._write_intent(seen, decision, at)
+        if unwritten is not None:
+            self._memory = before
+            return _refused(decision, unwritten)
         async with self._services.calls:
             written = await self._services.scale.write(ref, self._target, decision.replicas)
         if isinstance(written, TargetProblem):
+            # Without an answer it may have been done: the next look at the target tells, so the intent is kept.
+            unsure = written.reason is TargetProblemReason.UNREACHABLE
+            self._memory = replace(self._memory, replicas_seen=start) if unsure else before
             if written.reason is TargetProblemReason.CHANGED:
                 return _put_off(decision), None
             return _refused(decision, _gap(written))
-        start, self._target = decided_on.replicas, written
-        self._memory = applied(self._memory, decision, start, seen, at)
+        self._target = written
         self._services.metrics.step(self.key, decision)
         _log.info(
             "scaled",
@@ -196,19 +206,39 @@ class PolicyWatch:
             about.append(ObjectRef.of(self._resource.target, target))
         self._services.tell(notice, *about)
 
+    async def _write_intent(self, seen: Assessment, decision: Decision, at: float) -> Gap | None:
+        """Write a step down before it is made, so that whoever comes after us knows it for ours; or why that failed."""
+        shown = conditions(self._policy, seen, decision, None, self._memory, self._shown, at)
+        outcome = await self._put(self._status(shown, seen, decision), at)
+        if outcome is StatusOutcome.UNREACHABLE:
+            return Gap(Reason.API_SERVER_UNREACHABLE, "a step could not be written down, so it was not made")
+        return None
+
     async def _write(self, seen: Assessment, decision: Decision, at: float) -> None:
-        status = status_of(self._resource, self._shown, seen, decision, self._memory, self._known_target, self._conditions)
+        """Write the status when it is worth it."""
+        body = self._status(self._shown, seen, decision)
+        if at >= self._status_not_before and self._throttle.due(body, self._limit, at):
+            await self._put(body, at)
+
+    def _status(self, shown: Mapping[Type, Condition], seen: Assessment, decision: Decision) -> dict[str, Any]:
+        status = status_of(self._resource, shown, seen, decision, self._memory, self._known_target, self._conditions)
         self._conditions = status.conditions
-        body, limit = status.to_api(), float(self._policy.max_messages or 1000)
-        if at < self._status_not_before or not self._throttle.due(body, limit, at):
-            return
+        return status.to_api()
+
+    async def _put(self, body: dict[str, Any], at: float) -> StatusOutcome:
         meta = self._resource.metadata
         result = await self._services.write_status(POLICIES, meta.namespace, meta.name, meta.uid, body)
         if result.outcome in (StatusOutcome.WRITTEN, StatusOutcome.GONE):
-            self._throttle.written(body, limit, at)
+            self._throttle.written(body, self._limit, at)
         else:
             self._status_not_before = at + RETRY_STATUS
             _log.warning("status not written", policy=str(self.key), outcome=result.outcome.name, why=result.message)
+        return result.outcome
+
+    @property
+    def _limit(self) -> float:
+        """The limit that numbers of the lag are measured by: far below it they are alike."""
+        return float(self._policy.max_messages or 1000)
 
 
 def wanted(policy: BacklogPolicy, sweep_interval: float) -> Policy:

@@ -293,3 +293,26 @@ def test_a_step_restored_as_settling_goes_on() -> None:
     assert last(world).reason is Reason.SETTLING
     world.run(20)
     assert world.steps == []
+
+
+INTENTS = {
+    "made, but not noted": (24, 2, 2, None, Phase.SETTLING),
+    "never made": (2, 2, 2, None, None),
+    "made and noted": (24, 24, 2, None, Phase.SETTLING),
+    "changed by somebody else meanwhile": (10, 24, 2, (24, 10), Phase.DONE),
+}
+
+
+@pytest.mark.parametrize(("replicas", "noted", "start", "by_hand", "phase"), INTENTS.values(), ids=INTENTS)
+def test_an_intent_tells_our_own_step_from_somebody_elses(
+    replicas: int, noted: int, start: int, by_hand: tuple[int, int] | None, phase: Phase | None
+) -> None:
+    """Whatever moment we ended at, the next process knows whether the step was made and by whom."""
+    world = calm().run(5)
+    step = Step(world.now - 1, start, 24, Reason.SCALED_UP, Phase.SETTLING, 60.0)
+    memory = replace(world.memory, step=step, replicas_seen=noted)
+    assert world.seen is not None
+    target = Target("uid", replicas, "app=billing", "1", 2)
+    decision, after = decide(world.policy, world.seen, target, None, memory, world.now)
+    assert decision.by_hand == by_hand
+    assert (after.step.phase if after.step else None) is phase
