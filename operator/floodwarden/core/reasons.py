@@ -99,7 +99,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.ASLEEP: "No messages and minReplicas is 0: the consumers sleep, and are woken by the next message.",
     Reason.BROKER_UNREACHABLE: "No connection to the broker. Check bootstrapServers, listeners and NetworkPolicies. Replicas are held.",
     Reason.TIMEOUT: "The broker did not answer in time. Look at its load and at the network. Replicas are held.",
-    Reason.AUTHENTICATION_FAILED: "The broker refused the credentials. Correct the Secret; it is read again within seconds.",
+    Reason.AUTHENTICATION_FAILED: "The broker refused the credentials, or its certificate is not trusted. Correct the Secret; it is read again "
+    "within seconds.",
     Reason.AUTHORIZATION_FAILED: "The user may not read this. Grant Describe on the group and the topics. Replicas are held.",
     Reason.COORDINATOR_UNAVAILABLE: "The group's coordinator is moving or loading. It usually ends within seconds. Replicas are held.",
     Reason.NO_LEADER: "A partition has no leader. Bring its brokers back. The other partitions are still watched.",
