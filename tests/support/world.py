@@ -22,6 +22,7 @@ from floodwarden.core.observation import (
     Reading,
     Subscription,
     Unknown,
+    UnknownReason,
 )
 from floodwarden.core.policy import Policy
 from floodwarden.core.target import Target
@@ -65,6 +66,8 @@ class World:
     memory: Memory = field(default_factory=Memory)
     history: History = field(default_factory=History)
     unreadable: Callable[[float], Unknown | None] = lambda _: None
+    hidden: Callable[[float], bool] = lambda _: False  # when the last partition has no leader
+    commit_every: float = 0.0  # seconds between commits; 0 commits at once
     decisions: list[tuple[float, Decision]] = field(default_factory=list)
     steps: list[tuple[float, int, int]] = field(default_factory=list)
     seen: Assessment | None = None
@@ -72,6 +75,7 @@ class World:
     def __post_init__(self) -> None:
         self.ends = [0.0] * self.partitions
         self.commits = [0.0] * self.partitions
+        self.committed, self.committed_at = list(self.commits), float("-inf")
         self.ready = self.replicas
         self.members = self.replicas
         self.ready_at = self.stable_at = self.now
@@ -149,9 +153,13 @@ class World:
         return range(member, self.partitions, self.members)
 
     def _reading(self) -> Reading:
+        if self.now - self.committed_at >= self.commit_every:
+            self.committed, self.committed_at = list(self.commits), self.now
         partitions: dict[Partition, Offsets | Unknown] = {
-            Partition("orders", n): Offsets(0, int(self.ends[n]), int(self.commits[n])) for n in range(self.partitions)
+            Partition("orders", n): Offsets(0, int(self.ends[n]), int(self.committed[n])) for n in range(self.partitions)
         }
+        if self.hidden(self.elapsed):
+            partitions[Partition("orders", self.partitions - 1)] = Unknown(UnknownReason.NO_LEADER, "no leader")
         return Reading(partitions, {"orders": "1"}, group=self._group() if self.attend else None)
 
     def _group(self) -> Group:

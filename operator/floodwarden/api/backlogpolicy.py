@@ -246,6 +246,17 @@ class LastStep(ApiModel):
     """Messages per second consumed before it, to tell whether it helped."""
 
 
+class Blocked(ApiModel):
+    """Steps up are not tried: the last one consumed no more than before. It survives a restart of Floodwarden."""
+
+    until: Timestamp
+    """When the next one may be tried; sooner where throughput clearly recovers."""
+    length: Duration
+    """How long this block is; the next one is twice as long, up to an hour."""
+    throughput: Rate
+    """Messages per second consumed when it began."""
+
+
 class BacklogPolicyStatus(ApiModel):
     """What Floodwarden sees and does. Only Floodwarden writes it."""
 
@@ -269,6 +280,12 @@ class BacklogPolicyStatus(ApiModel):
     """When the backlog will be gone at the present rates, counted from now. Absent when there is none, or it does not shrink."""
     last_step: LastStep | None = None
     """The last time Floodwarden scaled the target."""
+    blocked: Blocked | None = None
+    """Set while steps up are not tried, because the last one did not help."""
+    over_since: Timestamp | None = None
+    """Since when the lag has been over its limit."""
+    gaps: Annotated[tuple[str, ...], Field(max_length=16)] = ()
+    """Reasons for which a part of the lag is not known; the reference page lists them."""
     conditions: Conditions = ()
     """Ready: the policy is carried out. WithinLag: the lag is within maxLag. Scaling: a step is under way. Stalled: a
     partition stands still."""

@@ -8,6 +8,7 @@ into their own typed results. No ApiError leaves the package.
 from __future__ import annotations
 
 import json
+import time
 from enum import Enum, auto
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,6 +21,7 @@ FIELD_MANAGER = "floodwarden"
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MESSAGE_LENGTH = 500  # characters; the API server may quote a whole object
+AWAY_FOR = 1.0  # seconds after a request without an answer in which no other is sent: a thousand time limits would add up
 TIME_LIMIT = aiohttp.ClientTimeout(total=10, sock_connect=3)  # seconds; the total includes waiting for a connection
 
 
@@ -63,6 +65,7 @@ class Rest:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+        self._away_until = 0.0  # monotonic seconds
 
     async def send(
         self,
@@ -75,6 +78,8 @@ class Rest:
         accept: str = JSON,
     ) -> bytes:
         """The answer's body as it came; ApiError for anything but success, within TIME_LIMIT."""
+        if time.monotonic() < self._away_until:
+            raise ApiError(Failure.UNREACHABLE, "the API server did not answer a moment ago")
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._client.user_agent}
         url = f"{self._client.configuration.host}{path}"
         if query:
@@ -86,6 +91,7 @@ class Rest:
             )
             data: bytes = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
+            self._away_until = time.monotonic() + AWAY_FOR
             why = str(error) or f"no answer within {TIME_LIMIT.total} s"
             raise ApiError(Failure.UNREACHABLE, f"the API server cannot be reached: {why}") from error
         if not 200 <= response.status < 300:

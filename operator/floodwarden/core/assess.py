@@ -15,6 +15,8 @@ from floodwarden.core.reasons import Reason
 
 STALL_AFTER = 30.0  # seconds without a commit under lag, at the least, before a partition counts as standing still
 STALL_GAPS = 5.0  # or this many times the usual time between two of its commits, where that is longer
+SELDOM = 2.0  # seconds between commits from which what is done but not committed counts
+SELDOM_AT_MOST = 30.0  # seconds for which a lag may be taken for uncommitted work
 RECREATED_FOR = 60.0  # seconds for which a missing commit is put down to the topic's re-creation
 NAMED_AT_MOST = 5  # names in one sentence
 
@@ -29,11 +31,15 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class PartitionLoad:
-    """What one partition asks for: lag in messages and seconds (None: not known), arrivals in messages per second."""
+    """What one partition asks for: lag in messages and in seconds, arrivals in messages per second.
+
+    ``seconds`` is only a lower bound unless ``aged``: where what waits is older than all that has been seen.
+    """
 
     partition: Partition
     lag: int
-    seconds: float | None
+    seconds: float
+    aged: bool
     arrival: float
     stalled: bool
 
@@ -43,7 +49,9 @@ class Assessment:
     """What is known of a subscription at one moment.
 
     ``lag`` and ``seconds`` are sums and maxima over the known partitions, and only lower bounds unless ``exact``;
-    both are None where nothing is known. Rates are messages per second, None before the second reading.
+    both are None where nothing is known, and ``aged`` tells that ``seconds`` is all of it. ``settled_lag`` and
+    ``settled_seconds`` leave out what is done but not committed yet. Rates are messages per second, None before the second
+    reading.
     ``surge`` is the arrival rate of the last interval where it stands out, and ``surge_confirmed`` whether that interval
     lay wholly inside the rise.
     """
@@ -52,6 +60,9 @@ class Assessment:
     loads: tuple[PartitionLoad, ...]
     lag: int | None
     seconds: float | None
+    settled_lag: int | None
+    settled_seconds: float | None
+    aged: bool
     exact: bool
     gaps: tuple[Gap, ...]
     expired: int  # messages that were deleted before the group read them
@@ -78,7 +89,9 @@ class Assessment:
 
 def nothing_known(gap: Gap) -> Assessment:
     """The assessment of a sweep that could not read the subscription at all."""
-    return Assessment(0, (), None, None, False, (gap,), 0, False, None, None, None, None, None, False, 0.0, None)
+    return Assessment(
+        0, (), None, None, None, None, False, False, (gap,), 0, False, None, None, None, None, None, False, 0.0, None
+    )
 
 
 def assess(reading: Reading | Unknown, history: History, now: float) -> Assessment:
@@ -90,12 +103,18 @@ def assess(reading: Reading | Unknown, history: History, now: float) -> Assessme
     gaps = tuple(_gaps(reading, history, now))
     loads = tuple(_load(p, o, history, group, now) for p, o in known.items() if _position(o) is not None)
     surge = history.surge()
-    seconds = [load.seconds for load in loads]
+    lag = sum(load.lag for load in loads) if loads else None
+    seconds = max((load.seconds for load in loads), default=None)
+    commit_gap = history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0
+    settled = _settled(lag, history, commit_gap, now)
     return Assessment(
         partitions=len(reading.partitions),
         loads=loads,
-        lag=sum(load.lag for load in loads) if loads else None,
-        seconds=max((s for s in seconds if s is not None), default=None) if loads else None,
+        lag=lag,
+        seconds=seconds,
+        settled_lag=settled,
+        settled_seconds=seconds * settled / lag if lag and settled is not None and seconds is not None else seconds,
+        aged=all(load.aged for load in loads),
         exact=bool(loads) and not gaps,
         gaps=gaps,
         expired=sum(max(0, o.log_start - o.committed) for o in known.values() if o.committed is not None),
@@ -106,7 +125,7 @@ def assess(reading: Reading | Unknown, history: History, now: float) -> Assessme
         consumed_lately=history.consumed_rate(now, window=SMOOTH_WINDOW / 2),
         surge=surge[0] if surge else None,
         surge_confirmed=surge is not None and surge[1],
-        commit_gap=history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0,
+        commit_gap=commit_gap,
         group=group,
         members=tuple(_member(member, history, now) for member in group.members) if group else (),
         group_gap=_group_gap(reading.group),
@@ -130,10 +149,12 @@ def _load(partition: Partition, offsets: Offsets, history: History, group: Group
     assert position is not None
     lag = offsets.end - position
     track = history.tracks[partition]
+    seconds, aged = _seconds(track, position, lag, now)
     return PartitionLoad(
         partition=partition,
         lag=lag,
-        seconds=_seconds(track, position, lag, now),
+        seconds=seconds,
+        aged=aged,
         arrival=max(0.0, track.end.rate(now - SMOOTH_WINDOW, now) or 0.0),
         stalled=lag > 0 and _stalled(partition, position, history, group, now),
     )
@@ -143,33 +164,55 @@ def _member(member: Member, history: History, now: float) -> MemberLoad:
     return member_load([history.tracks[p] for p in member.partitions if p in history.tracks], now)
 
 
-def _seconds(track: Track, position: int, lag: int, now: float) -> float | None:
-    """How long the oldest unread message has waited: since the end of the log passed the group's position.
+def _settled(lag: int | None, history: History, commit_gap: float, now: float) -> int | None:
+    """The least lag since the last commit but one: what a consumer that commits seldom has done already is no backlog.
+
+    Between two commits the lag rises by all that arrives, however fast it is worked off.
+    """
+    first = history.consumed.first_at
+    if lag is None or first is None or commit_gap < SELDOM:
+        return lag
+    produced, consumed = history.produced.at(now) or 0.0, history.consumed.at(now) or 0.0
+    times = [at for at in history.consumed.changes(now - min(1.5 * commit_gap, SELDOM_AT_MOST)) if at >= first]
+    earlier = [
+        lag - (produced - (history.produced.at(at) or 0.0)) + (consumed - (history.consumed.at(at) or 0.0)) for at in times
+    ]
+    return max(0, int(min([lag, *earlier])))
+
+
+def _seconds(track: Track, position: int, lag: int, now: float) -> tuple[float, bool]:
+    """How long the oldest unread message has waited: since the end of the log passed the group's position; and if that is all.
 
     Where that was before the history began, what is missing is estimated from the arrival rate; without one the length
     of the history is a lower bound.
     """
     if lag == 0:
-        return 0.0
+        return 0.0, True
     passed = track.end.passed(position)
     if passed is not None:
-        return now - passed
+        return now - passed, True
     first = track.end.first_at
     if first is None:
-        return None
+        return 0.0, False
     rate = track.end.rate(first, now)
     known_lag = max(0.0, (track.end.at(first) or 0.0) - position)
-    return now - first + (known_lag / rate if rate else 0.0)
+    return (now - first + known_lag / rate, True) if rate else (now - first, False)
 
 
 def _stalled(partition: Partition, position: int, history: History, group: Group | None, now: float) -> bool:
-    """Only a partition that a stable group has given to a member can stand still; else nobody is there to move it."""
-    if group is None or group.phase is not GroupPhase.STABLE:
+    """Whether a partition stands still that somebody should move: not while the group is empty or rebalances.
+
+    That its owner cannot be told at this moment (the members could not be read, or the partition is just passed on) does not
+    make it move.
+    """
+    if group is not None and group.phase is not GroupPhase.STABLE:
         return False
-    owner = next((member for member in group.members if partition in member.partitions), None)
     track = history.tracks[partition]
-    if owner is None or not _stands(track, position, now):
+    if not _stands(track, position, now):
         return False
+    owner = next((member for member in group.members if partition in member.partitions), None) if group else None
+    if owner is None:
+        return True
     others = [history.tracks[p] for p in owner.partitions if p != partition and p in history.tracks]
     return not awaits_turn(track, others, now, STALL_AFTER)
 

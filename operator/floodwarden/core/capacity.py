@@ -6,6 +6,7 @@ A consumer that keeps up shows only a lower bound of what it could do; both are 
 from __future__ import annotations
 
 from floodwarden.core.assess import Assessment
+from floodwarden.core.members import MemberLoad
 from floodwarden.core.memory import Basis, Capacity, Memory
 
 LEARN_EVERY = 5.0  # seconds between two looks: the shortest window, so that samples are new
@@ -30,14 +31,15 @@ def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Me
     return _at_least(capacity, seen, replicas, now)
 
 
-def saturated_rate(seen: Assessment, replicas: int) -> float | None:
-    """Messages per second of one replica among those members that had work waiting all through the last window.
-
-    Lag that is only work not yet committed is not waiting. None where no member was saturated, or the members are not
-    known. A pod may hold several members.
-    """
+def saturated(seen: Assessment) -> tuple[MemberLoad, ...]:
+    """The members that had work waiting all through the last window; lag that is only work not yet committed does not count."""
     backlog = BACKLOG * max(1.0, seen.commit_gap)
-    rates = [member.consumed for member in seen.members if 0 < member.consumed * backlog < member.waiting]
+    return tuple(member for member in seen.members if 0 < member.consumed * backlog < member.waiting)
+
+
+def saturated_rate(seen: Assessment, replicas: int) -> float | None:
+    """Messages per second of one replica among the saturated members; None where there are none. A pod may hold several."""
+    rates = [member.consumed for member in saturated(seen)]
     if not rates:
         return None
     return sum(rates) / len(rates) * max(1.0, len(seen.members) / replicas)

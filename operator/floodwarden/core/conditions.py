@@ -1,17 +1,19 @@
 """What people are told: conditions from one decision, and Events from how the conditions changed.
 
-Pure. The previous conditions come from status, so a restart repeats no Event. ``sweep.report`` adds times and writes.
+Pure. The previous conditions, and what of the memory Events depend on, come from status, so a restart repeats no Event.
+``sweep.report`` adds times and writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from floodwarden.core.assess import Assessment, Gap
 from floodwarden.core.decide import Decision
 from floodwarden.core.memory import Memory, Phase
+from floodwarden.core.observation import GroupPhase
 from floodwarden.core.policy import Policy
 from floodwarden.core.reasons import ADVICE, Reason
 
@@ -68,15 +70,19 @@ def conditions(
 ) -> dict[Type, Condition]:
     """The conditions that a decision gives. ``before`` is kept where a reading has only just been lost."""
     unknown_for = now - memory.unknown_since if memory.unknown_since is not None else 0.0
-    within = _within(policy, seen, decision)
-    if within.status is None and before.get(Type.WITHIN_LAG) and unknown_for < max(BLINK, 2 * policy.sweep_interval):
-        within = before[Type.WITHIN_LAG]
-    return {
+    blink = unknown_for < max(BLINK, 2 * policy.sweep_interval)
+    shown = {
         Type.READY: _ready(policy, seen, blocker, unknown_for),
-        Type.WITHIN_LAG: within,
+        Type.WITHIN_LAG: _within(policy, seen, decision),
         Type.SCALING: _scaling(policy, decision, memory),
         Type.STALLED: _stalled(seen, decision),
     }
+    if blink and Type.WITHIN_LAG in before and shown[Type.WITHIN_LAG].status is None:
+        shown[Type.WITHIN_LAG] = before[Type.WITHIN_LAG]
+    if Type.STALLED in before and not shown[Type.STALLED].status and _unsure_of_stall(seen):
+        # What stood still may still do so: only a stable group whose offsets are known can tell that it moves again.
+        shown[Type.STALLED] = before[Type.STALLED]
+    return shown
 
 
 def state(shown: Conditions) -> Reason:
@@ -100,6 +106,8 @@ def _ready(policy: Policy, seen: Assessment, blocker: Gap | None, unknown_for: f
     if seen.lag is None and unknown_for >= LOST_AFTER:
         why = f"{seen.gaps[0].reason}: {seen.gaps[0].message}" if seen.gaps else "no reading"
         return condition_of(Type.READY, False, Reason.READING_LOST, why)
+    if seen.gaps and unknown_for >= LOST_AFTER:
+        return condition_of(Type.READY, True, Reason.READING_PARTIAL, f"{seen.gaps[0].reason}: {seen.gaps[0].message}")
     if policy.dry_run:
         return Condition(Type.READY, True, Reason.DRY_RUN, ADVICE[Reason.DRY_RUN])
     return Condition(Type.READY, True, Reason.WATCHING, ADVICE[Reason.WATCHING])
@@ -107,7 +115,8 @@ def _ready(policy: Policy, seen: Assessment, blocker: Gap | None, unknown_for: f
 
 def _within(policy: Policy, seen: Assessment, decision: Decision) -> Condition:
     if decision.over is None:
-        gap = seen.gaps[0] if seen.gaps else Gap(Reason.FIRST_READING, "")
+        waits = Gap(Reason.FIRST_READING, "" if seen.lag is None else "how long the oldest message has waited is not known yet")
+        gap = seen.gaps[0] if seen.gaps else waits
         return condition_of(Type.WITHIN_LAG, None, gap.reason, gap.message)
     waited = f", {seen.seconds:.1f} s" if seen.seconds is not None else ""
     at_least = "" if seen.exact else "at least "
@@ -136,10 +145,14 @@ def _stalled(seen: Assessment, decision: Decision) -> Condition:
         return condition_of(Type.STALLED, True, Reason.PARTITION_STALLED, _list(decision.stalled))
     if decision.hot:
         return condition_of(Type.STALLED, True, Reason.PARTITION_HOT, _list(decision.hot))
-    if seen.lag is None:
-        gap = seen.gaps[0] if seen.gaps else Gap(Reason.FIRST_READING, "")
+    gap = (seen.gaps[0] if seen.gaps else Gap(Reason.FIRST_READING, "")) if seen.lag is None else seen.group_gap
+    if gap is not None:
         return condition_of(Type.STALLED, None, gap.reason, gap.message)
     return Condition(Type.STALLED, False, Reason.MOVING, ADVICE[Reason.MOVING])
+
+
+def _unsure_of_stall(seen: Assessment) -> bool:
+    return seen.lag is None or seen.group_gap is not None or seen.phase not in (None, GroupPhase.STABLE)
 
 
 def condition_of(type_: Type, status: bool | None, reason: Reason, what: str) -> Condition:
@@ -154,9 +167,9 @@ def _list(names: tuple[object, ...]) -> str:
 
 
 def notices(
-    before: Conditions, after: Conditions, seen: Assessment, decision: Decision, memory: Memory, over_for: float | None
+    before: Conditions, after: Conditions, seen: Assessment, decision: Decision, past: Memory, now: float
 ) -> Iterator[Notice]:
-    """The Events that the change from ``before`` to ``after`` is worth. ``over_for``: seconds the limit was passed, if told.
+    """The Events that the change from ``before`` to ``after`` is worth. ``past`` is the memory before this decision.
 
     Steps themselves are told by ``step_notice`` once they were carried out.
     """
@@ -165,24 +178,30 @@ def notices(
             notice = tell(before.get(type_), after[type_])
             if notice:
                 yield notice
-    was, now_is = before.get(Type.WITHIN_LAG), after[Type.WITHIN_LAG]
-    if now_is.status is False and (was is None or was.status is not False):
-        yield Notice(True, Reason.OVER_LIMIT, now_is.message, on_target=True)
-    if now_is.status is True and was is not None and was.status is False:
-        took = f" after {over_for:.0f} s" if over_for is not None else ""
-        yield Notice(False, Reason.DRAINED, f"back within the limit{took}: {now_is.message}", on_target=True)
-    for reason in (Reason.AT_CEILING, Reason.STEP_OVERDUE):
-        was = before.get(Type.SCALING)
-        if after[Type.SCALING].reason is reason and (was is None or was.reason is not reason):
-            yield Notice(True, reason, f"{after[Type.SCALING].message}. {ADVICE[reason]}", on_target=True)
+    within, scaling, scaled = after[Type.WITHIN_LAG], after[Type.SCALING], before.get(Type.SCALING)
+    if decision.over is True and past.over_since is None:
+        yield Notice(True, Reason.OVER_LIMIT, within.message, on_target=True)
+    if decision.over is False and past.over_since is not None:
+        text = f"back within the limit after {now - past.over_since:.0f} s: {within.message}"
+        yield Notice(False, Reason.DRAINED, text, on_target=True)
+    if scaling.reason is Reason.AT_CEILING and not past.ceiling_told:
+        yield Notice(True, scaling.reason, f"{scaling.message}. {ADVICE[scaling.reason]}", on_target=True)
+    if scaling.reason is Reason.STEP_OVERDUE and (scaled is None or scaled.reason is not Reason.STEP_OVERDUE):
+        yield Notice(True, scaling.reason, scaling.message, on_target=True)
     for gap in seen.gaps:
-        if gap.reason in TOLD_ONCE and gap.reason not in memory.gap_reasons:
+        if gap.reason in TOLD_ONCE and gap.reason not in past.gap_reasons:
             lost = f" ({seen.expired:,} messages)" if gap.reason is Reason.OFFSET_BELOW_LOG_START else ""
             yield Notice(True, gap.reason, f"{gap.message}{lost}. {ADVICE[gap.reason]}")
     if decision.by_hand is not None:
         was_replicas, replicas = decision.by_hand
         text = f"{was_replicas} → {replicas} replicas by somebody else. {ADVICE[Reason.SCALED_BY_HAND]}"
         yield Notice(False, Reason.SCALED_BY_HAND, text)
+
+
+def told(memory: Memory, after: Conditions, seen: Assessment) -> Memory:
+    """The memory with what has been told now, so that it is not told again."""
+    ceiling = after[Type.SCALING].reason is Reason.AT_CEILING or (memory.ceiling_told and memory.over_since is not None)
+    return replace(memory, gap_reasons=frozenset(gap.reason for gap in seen.gaps), ceiling_told=ceiling)
 
 
 def step_notice(policy: Policy, decision: Decision) -> Notice:
@@ -194,11 +213,11 @@ def step_notice(policy: Policy, decision: Decision) -> Notice:
 
 
 def _ready_notice(before: Condition | None, after: Condition) -> Notice | None:
-    if after.status is False:
+    if after.status is False or after.reason is Reason.READING_PARTIAL:
         return Notice(True, after.reason, after.message)
-    if before is None or before.status is not False:
+    if before is None or (before.status is not False and before.reason is not Reason.READING_PARTIAL):
         return None
-    if before.reason is Reason.READING_LOST:
+    if before.reason in (Reason.READING_LOST, Reason.READING_PARTIAL):
         return Notice(False, Reason.READING_BACK, ADVICE[Reason.READING_BACK])
     return Notice(False, after.reason, after.message)
 

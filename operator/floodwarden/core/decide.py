@@ -62,7 +62,7 @@ def decide(
     over = over_limit(policy, seen)
     memory = replace(
         memory,
-        over_since=(memory.over_since or now) if over else None,
+        over_since=(memory.over_since or now) if over else None if over is False else memory.over_since,
         unknown_since=(memory.unknown_since or now) if seen.gaps else None,
     )
     view = Outlook(policy, seen, memory, now, over)
@@ -110,7 +110,8 @@ def _describe(decision: Decision, view: Outlook) -> Decision:
 def _judge(view: Outlook, target: Target) -> Decision:
     """The questions in their order of precedence."""
     seen, memory, current = view.seen, view.memory, target.replicas
-    if current == 0 and view.policy.min_replicas > 0:
+    ours = memory.step is not None and memory.step.goal == 0
+    if current == 0 and view.policy.min_replicas > 0 and not ours:
         return Decision(Reason.TARGET_AT_ZERO, "the target was scaled to zero by somebody else and is left alone", desired=0)
     if memory.step is not None and memory.step.phase is Phase.SETTLING:
         step = memory.step
@@ -118,10 +119,13 @@ def _judge(view: Outlook, target: Target) -> Decision:
         return Decision(
             Reason.SETTLING, f"{step.start} → {step.goal}: {ready} pods ready, group {seen.phase or '?'}", desired=step.goal
         )
-    if memory.step is not None and memory.step.phase is Phase.INEFFECTIVE and view.floor < current == memory.step.goal:
-        return _undo(view, memory.step)
     if seen.lag is None or not seen.loads or (current == 0 and seen.unread and seen.lag == 0):
         return _blind(view, current)
+    if view.undo and view.floor < current and seen.exact and memory.step is not None:
+        return _undo(view, memory.step)
+    if current > view.ceiling and seen.exact and not view.by_hand_lately:
+        text = f"{current} replicas are more than the ceiling of {view.ceiling}"
+        return Decision(Reason.ABOVE_CEILING, text, view.most, desired=view.most)
     if current < view.floor:
         goal = max(view.floor, view.goal_up(current) if view.over else 0)
         return Decision(Reason.BELOW_MINIMUM, f"{current} replicas are fewer than minReplicas", goal, desired=goal)
@@ -182,7 +186,7 @@ def _against_up(view: Outlook, current: int) -> Gap | None:
     if lagging and all(load.stalled for load in lagging):
         reason = Reason.GROUP_STALLED if 2 * len(lagging) > seen.partitions else Reason.PARTITION_STALLED
         return Gap(reason, f"{len(lagging)} of {seen.partitions} partitions have a backlog, and none of them moves")
-    if memory.blocked_until is not None:
+    if current > 0 and memory.blocked_until is not None:
         return Gap(
             Reason.STEP_INEFFECTIVE, f"the last step did not help; the next one is tried in {memory.blocked_until - now:.0f} s"
         )

@@ -34,8 +34,10 @@ def notice_hand(memory: Memory, target: Target | None, now: float) -> tuple[Memo
             return replace(memory, step=None), None
     if before is None or before == target.replicas:
         return replace(memory, replicas_seen=target.replicas), None
-    if step is not None and step.open:
+    if step is not None and (step.open or step.phase is Phase.INEFFECTIVE):
         step = replace(step, phase=Phase.DONE)
+    if target.replicas == 0:
+        step = None  # zero is somebody's wish now, whoever asked for it before
     memory = replace(
         memory,
         replicas_seen=target.replicas,
@@ -47,6 +49,14 @@ def notice_hand(memory: Memory, target: Target | None, now: float) -> tuple[Memo
         hand_scaled_at=now,
     )
     return memory, (before, target.replicas)
+
+
+def started_anew(memory: Memory) -> Memory:
+    """The memory under a new spec: what was learnt and a step under way go on, a block, a window or an undo do not."""
+    step = memory.step
+    if step is not None and step.phase is Phase.INEFFECTIVE:
+        step = replace(step, phase=Phase.DONE)
+    return replace(memory, step=step, blocked_until=None, blocked_for=0.0, calm_since=None, agreed_since=None, needs=())
 
 
 def follow_group(memory: Memory, seen: Assessment, target: Target | None, now: float) -> Memory:

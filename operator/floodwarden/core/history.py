@@ -46,12 +46,14 @@ class History:
         self.recreated_at: float | None = None
         self.added: int = 0  # partitions that the last reading had and the one before had not
         self._counted: int | None = None  # partitions whose growth the totals hold; None before the first growth
+        self._partitions: frozenset[Partition] = frozenset()
         self._incarnations: Mapping[str, str] = {}
 
     def record(self, at: float, reading: Reading) -> None:
         """Add one reading taken at ``at`` (seconds, ascending). Unknown partitions keep what is known of their past."""
         self._forget_recreated(at, reading)
-        self.added = len(reading.partitions.keys() - self.tracks.keys()) if self.tracks else 0
+        self.added = len(reading.partitions.keys() - self._partitions) if self._partitions else 0
+        self._partitions = frozenset(reading.partitions)
         for gone in self.tracks.keys() - reading.partitions.keys():
             del self.tracks[gone]
         last_sweep = self.sweeps[-1] if self.sweeps else None

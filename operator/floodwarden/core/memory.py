@@ -73,4 +73,5 @@ class Memory:
     stable_since: float | None = None  # since when the group was seen stable with unchanged replicas
     learned_at: float | None = None  # when the capacity was last looked at
     hand_scaled_at: float | None = None
+    ceiling_told: bool = False  # since the limit was passed: arrivals that just fill the ceiling would tell it again and again
     gap_reasons: frozenset[Reason] = frozenset()  # of the last sweep, so that an Event tells only what is new

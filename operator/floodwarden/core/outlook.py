@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from floodwarden.core.assess import Assessment
-from floodwarden.core.memory import Basis, Capacity, Memory
+from floodwarden.core.memory import Basis, Capacity, Memory, Phase
 from floodwarden.core.need import Demand, even_at_least, replicas_needed
 from floodwarden.core.observation import Partition
 from floodwarden.core.policy import Policy
@@ -22,13 +22,14 @@ BOLDEST = 16  # times the present replicas that a step without measured capacity
 
 def over_limit(policy: Policy, seen: Assessment) -> bool | None:
     """Whether the lag is over a limit; None where it cannot be told. A lower bound above the limit is enough for yes."""
-    if seen.lag is None:
+    lag, seconds = seen.settled_lag, seen.settled_seconds
+    if lag is None or seconds is None:
         return None
-    by_count = policy.max_messages is not None and seen.lag > policy.max_messages
-    by_time = policy.max_seconds is not None and seen.seconds is not None and seen.seconds > policy.max_seconds
+    by_count = policy.max_messages is not None and lag > policy.max_messages
+    by_time = policy.max_seconds is not None and seconds > policy.max_seconds
     if by_count or by_time:
         return True
-    return False if seen.exact else None
+    return False if seen.exact and (seen.aged or policy.max_seconds is None) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,18 @@ class Outlook:
     @property
     def floor(self) -> int:
         return self.policy.floor(self.seen.partitions)
+
+    @property
+    def undo(self) -> bool:
+        """Whether the last step did not help and is still in place."""
+        step = self.memory.step
+        return step is not None and step.phase is Phase.INEFFECTIVE
+
+    @property
+    def by_hand_lately(self) -> bool:
+        """Whether somebody else set the replicas within the last stabilization window."""
+        at = self.memory.hand_scaled_at
+        return at is not None and self.now - at < self.policy.stabilization
 
     def hot(self) -> tuple[Partition, ...]:
         """Partitions that lag because more arrives than one replica can carry, and clearly more than in the others."""
@@ -112,7 +125,7 @@ class Outlook:
         """Replicas for what is known to be asked for; None where the capacity of a replica is not known at all."""
         demands = self.demands(replicas, headroom)
         if sum(demand.total for demand in demands) <= 0:
-            return 0
+            return 1 if self.seen.lag else 0  # what stands still waits for somebody all the same
         return None if self.capacity is None else self._need(demands, self.capacity.per_replica)
 
     def _need(self, demands: Sequence[Demand], capacity: float) -> int:

@@ -1,6 +1,6 @@
 """The one list of reasons: of conditions, of Events, and of decisions; with what each means and what to do.
 
-The reference page and the README's tables are made from it. ``UnknownReason`` and ``TargetProblemReason`` are parts of it
+The reference page is made from it. ``UnknownReason`` and ``TargetProblemReason`` are parts of it
 (a unit test holds them together).
 """
 
@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PARTITIONS_ADDED = "PartitionsAdded"
     FIRST_READING = "FirstReading"
     READING_LOST = "ReadingLost"
+    READING_PARTIAL = "ReadingPartial"
     READING_BACK = "ReadingBack"
 
     # What is wrong with a binding, a secret or a target
@@ -58,6 +59,7 @@ class Reason(StrEnum):
     TARGET_FORBIDDEN = "TargetForbidden"
     TARGET_REFUSED = "TargetRefused"
     TARGET_CHANGED = "TargetChanged"
+    AUTOSCALERS_UNKNOWN = "AutoscalersUnknown"
     TARGET_AT_ZERO = "TargetAtZero"
     TARGET_CONFLICT = "TargetConflict"
     API_SERVER_UNREACHABLE = "APIServerUnreachable"
@@ -71,6 +73,7 @@ class Reason(StrEnum):
     WOKEN = "Woken"
     PUT_TO_SLEEP = "PutToSleep"
     BELOW_MINIMUM = "BelowMinimum"
+    ABOVE_CEILING = "AboveCeiling"
     SCALED_BY_HAND = "ScaledByHand"
     AT_CEILING = "AtCeiling"
     STABILIZING = "Stabilizing"
@@ -105,7 +108,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.COORDINATOR_UNAVAILABLE: "The group's coordinator is moving or loading. It usually ends within seconds. Replicas are held.",
     Reason.NO_LEADER: "A partition has no leader. Bring its brokers back. The other partitions are still watched.",
     Reason.TOPIC_MISSING: "A topic of the subscription does not exist. Create it or correct spec.subscription.topics.",
-    Reason.UNSUPPORTED: "The broker does not know this request. Upgrade it (Kafka 2.4 or newer).",
+    Reason.UNSUPPORTED: "The broker does not know this request. Upgrade it (Kafka 3.0 or newer).",
     Reason.BROKER_ERROR: "The broker answered with an error; the message says which. Replicas are held.",
     Reason.NO_COMMIT_YET: "The group has not committed an offset, so its lag cannot be told. Start the consumer, or check that it commits.",
     Reason.COMMITTED_BEYOND_END: "A committed offset lies behind the end of its partition: the topic was re-created or truncated. "
@@ -113,13 +116,14 @@ ADVICE: Mapping[Reason, str] = {
     Reason.OFFSET_BELOW_LOG_START: "Messages expired before the group read them. They are lost to it: lengthen the topic's retention.",
     Reason.TOPIC_RECREATED: "A topic was deleted and created again. Its history starts anew; replicas are held until offsets are committed.",
     Reason.PARTITIONS_ADDED: "A topic has more partitions now; the ceiling rose with it. Nothing to do.",
-    Reason.FIRST_READING: "Rates need a second reading. It follows with the next sweep.",
+    Reason.FIRST_READING: "Watching has just begun: rates need a second reading, and the age of a backlog some more.",
     Reason.READING_LOST: "The lag has been unknown for a while; the condition WithinLag says why. Replicas are held.",
+    Reason.READING_PARTIAL: "A part of the lag has been unknown for a while; the message says which. Replicas are not lowered until it is known.",
     Reason.READING_BACK: "The lag is known again. Nothing to do.",
     Reason.SOME_NODES_UNREACHABLE: "Some broker nodes do not answer. Partitions they lead are unknown until others take over.",
     Reason.SECRET_MISSING: "A Secret or a key in it is missing. Create it in the MessageBroker's namespace.",
     Reason.SECRET_FORBIDDEN: "Floodwarden may not read a Secret. Grant its service account get on it.",
-    Reason.SECRET_INVALID: "A Secret holds something that is not a certificate or key. Put PEM text into it.",
+    Reason.SECRET_INVALID: "A Secret holds something that cannot be used; the message says what, and what to put there.",
     Reason.BROKER_NOT_FOUND: "There is no such MessageBroker. Create it or correct spec.brokerRef.",
     Reason.BROKER_NOT_ALLOWED: "The MessageBroker does not allow this namespace. Ask its owner to add it to spec.allowedNamespaces.",
     Reason.BROKER_NOT_READY: "The MessageBroker cannot be read; its own conditions say why. Replicas are held.",
@@ -131,6 +135,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.TARGET_FORBIDDEN: "Floodwarden may not scale this kind. Add it to the chart's value rbac.extraScaleTargets.",
     Reason.TARGET_REFUSED: "The API server or an admission webhook refused the new number of replicas; the message says why.",
     Reason.TARGET_CHANGED: "Somebody else changed the target at the same moment. It is read again at the next sweep.",
+    Reason.AUTOSCALERS_UNKNOWN: "HorizontalPodAutoscalers or ScaledObjects may not be listed, so nobody can tell who else scales the target. Grant list on them to Floodwarden's service account.",
     Reason.TARGET_AT_ZERO: "Somebody scaled the target to zero although minReplicas is 1 or more: it is left alone until scaled up again.",
     Reason.TARGET_CONFLICT: "Something else scales the same target; the message names it. Delete one of the two.",
     Reason.API_SERVER_UNREACHABLE: "The API server does not answer. Replicas are held until it does.",
@@ -142,6 +147,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.WOKEN: "Messages came while the consumers slept.",
     Reason.PUT_TO_SLEEP: "No messages for the whole stabilization window, and minReplicas is 0.",
     Reason.BELOW_MINIMUM: "The target had fewer replicas than minReplicas.",
+    Reason.ABOVE_CEILING: "The target had more replicas than the partitions or maxReplicas allow.",
     Reason.SCALED_BY_HAND: "Somebody else changed the replicas. They are not lowered for a whole stabilization window.",
     Reason.AT_CEILING: "More replicas would not help: every partition has one, or maxReplicas is reached. "
     "Add partitions, raise maxReplicas, or make the consumer faster.",
@@ -156,6 +162,6 @@ ADVICE: Mapping[Reason, str] = {
     Reason.PARTITION_STALLED: "A partition's offset stands still under lag: most likely a message that cannot be processed. "
     "Look at the consumer's log; skip or dead-letter the message. More pods would not help.",
     Reason.PARTITION_HOT: "One partition gets more than one replica can carry. Choose a better key or add partitions. More pods would not help.",
-    Reason.GROUP_STALLED: "No partition moves although the group has members: the consumers or what is behind them stand still.",
+    Reason.GROUP_STALLED: "No partition moves although the group has members: the consumers or what is behind them stand still. Look at their logs, and at what they call.",
     Reason.CONSUMERS_MISSING: "The target's pods are ready but the group has no members. Check group id, topic and broker of the consumer.",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from floodwarden.core.assess import Assessment
-from floodwarden.core.capacity import saturated_rate
+from floodwarden.core.capacity import saturated
 from floodwarden.core.history import SMOOTH_WINDOW
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
 from floodwarden.core.observation import GroupPhase
@@ -30,10 +30,12 @@ def advance(memory: Memory, seen: Assessment, target: Target | None, now: float)
     """The memory with its last step moved on by what was seen, and an expired block lifted."""
     memory = _unblock(memory, seen, now)
     step = memory.step
-    if step is None or target is None or not step.open:
+    if step is None or target is None:
         return memory
-    if step.phase is Phase.SETTLING:
+    if step.phase in (Phase.SETTLING, Phase.OVERDUE):
         return replace(memory, step=_settle(step, seen, target, now))
+    if step.phase is not Phase.MEASURING:
+        return memory
     measured = _measure(step, seen, target, memory.capacity, now)
     memory = replace(memory, step=measured)
     return _block(memory, seen, now) if measured.phase is Phase.INEFFECTIVE else memory
@@ -42,7 +44,8 @@ def advance(memory: Memory, seen: Assessment, target: Target | None, now: float)
 def _settle(step: Step, seen: Assessment, target: Target, now: float) -> Step:
     if _settled(step, seen, target, now):
         worth_measuring = step.goal > step.start and step.throughput_before and step.reason is not Reason.BELOW_MINIMUM
-        return replace(step, phase=Phase.MEASURING if worth_measuring else Phase.DONE, settled_at=now)
+        in_time = step.phase is Phase.SETTLING
+        return replace(step, phase=Phase.MEASURING if worth_measuring and in_time else Phase.DONE, settled_at=now)
     if now - step.at >= OVERDUE_AFTER:
         return replace(step, phase=Phase.OVERDUE)
     return step
@@ -70,16 +73,19 @@ def _measure(step: Step, seen: Assessment, target: Target, capacity: Capacity | 
         return replace(step, phase=Phase.DONE)
     if seen.consumed is None or seen.group is None:
         return step
-    helped = seen.consumed >= step.throughput_before * (1 + _worthwhile(step))
+    gain = seen.consumed / step.throughput_before - 1
+    helped = gain >= _worthwhile(step)
     lasted = now - step.settled_at
     # A step made without measured capacity is there to learn from as well.
     learnt = capacity is not None and capacity.basis is Basis.MEASURED
-    if helped and learnt and lasted >= SMOOTH_WINDOW / 2:
+    # Before the end only twice as much is believed: with many looks one of them would pass by chance.
+    if gain >= 2 * _worthwhile(step) and learnt and lasted >= SMOOTH_WINDOW / 2:
         return replace(step, phase=Phase.DONE)
     if lasted < max(MEASURE_FOR, MEASURE_GAPS * seen.commit_gap):
         return step
-    saturated = seen.exact and saturated_rate(seen, target.replicas) is not None
-    return replace(step, phase=Phase.INEFFECTIVE if saturated and not helped else Phase.DONE)
+    # What is behind the consumers holds up most of them; a hot partition holds up its owner alone.
+    held_up = seen.exact and 2 * len(saturated(seen)) > len(seen.members)
+    return replace(step, phase=Phase.INEFFECTIVE if held_up and not helped else Phase.DONE)
 
 
 def _worthwhile(step: Step) -> float:

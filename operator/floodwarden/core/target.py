@@ -1,6 +1,6 @@
 """What is scaled: a reference to anything with a scale subresource, what was read of it, and why it could not be.
 
-``cluster.scale`` fills these; ``core.scaling`` and ``core.steps`` decide on them.
+``cluster.scale`` fills these; ``core.decide`` and ``core.steps`` decide on them.
 """
 
 from __future__ import annotations

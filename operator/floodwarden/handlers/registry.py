@@ -17,7 +17,7 @@ import structlog
 from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
-from floodwarden.sweep.store import Key, Store
+from floodwarden.sweep.store import Key, Refused, Store
 
 # For peering, which is off; without one kopf looks for the user's name, which a container's user need not have.
 IDENTITY: Any = "floodwarden"
@@ -76,6 +76,14 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return dataclasses.replace(account, server=f"https://{f'[{host}]' if ':' in host else host}:{port}")
 
 
+def understand(kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[str, Any]) -> MessageBroker | BacklogPolicy:
+    """The typed object. A status that another version wrote and we do not know is left out; it is ours to write anew."""
+    try:
+        return kind.parse(body)
+    except InvalidManifest:
+        return kind.parse({name: value for name, value in body.items() if name != "status"})
+
+
 def _feeder(store: Store, kind: type[MessageBroker] | type[BacklogPolicy]) -> Any:
     async def feed(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
@@ -84,9 +92,11 @@ def _feeder(store: Store, kind: type[MessageBroker] | type[BacklogPolicy]) -> An
             store.drop(kind, key, body["metadata"].get("uid"))
             return
         try:
-            store.put(kind.parse(body))
+            store.put(understand(kind, body))
         except InvalidManifest as error:
             _log.error("manifest not understood", kind=kind.__name__, object=str(key), why=str(error))
-            store.drop(kind, key)
+            meta, definition = body["metadata"], kind.definition
+            refused = Refused(definition.kind, definition.plural, key, meta["uid"], meta.get("generation", 0), str(error))
+            store.refuse(kind, refused)
 
     return feed

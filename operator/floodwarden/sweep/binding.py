@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Owner
@@ -16,6 +16,8 @@ def obstacle(policy: BacklogPolicy, store: Store) -> Gap | None:
     against = broker_obstacle(policy, store)
     if against is not None:
         return against
+    if policy.spec.mode is Mode.DRY_RUN:
+        return None  # it scales nothing, so it may look on while another controller does
     holder = store.holder(policy.target)
     if holder is not None and key_of(holder) != key_of(policy):
         return conflict(policy, Owner("BacklogPolicy", holder.metadata.name))

@@ -21,7 +21,7 @@ from floodwarden.cluster.status import Resource as StatusResource
 from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Gap
 from floodwarden.core.broker_conditions import broker_conditions, broker_notices
-from floodwarden.core.observation import Snapshot, Unknown, UnknownReason
+from floodwarden.core.observation import Query, Snapshot, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
 from floodwarden.sweep.connect import Versions, read_secrets
@@ -85,9 +85,13 @@ class BrokerLoop:
 
     async def _sweep(self) -> None:
         began = clock.now()
-        watches = self._watches(self.key)
-        await self._connect(began)
-        outcome = await self._observe(watches)
+        if self._resource.paused:
+            self._obstacle = Gap(Reason.PAUSED, "the MessageBroker is paused")
+            await self._disconnect()
+        else:
+            await self._connect(began)
+        queries = [(watch, watch.query()) for watch in self._watches(self.key)]
+        outcome = await self._observe([query for _, query in queries])
         ended = clock.now()
         at = (began + ended) / 2  # positions are from some moment in between
         if isinstance(outcome, Snapshot):
@@ -96,15 +100,18 @@ class BrokerLoop:
             missing: Unknown = Unknown(UnknownReason.BROKER_ERROR, "the sweep brought no answer")
         else:
             readings = {}
-            self._services.metrics.sweep_failed(self.key, outcome.reason.value)
+            if not self._resource.paused:
+                self._services.metrics.sweep_failed(self.key, outcome.reason.value)
             missing = outcome
+        bound = set(self._watches(self.key))  # an edit may have taken a policy away meanwhile
         results = await asyncio.gather(
-            *(watch.sweep(readings.get(watch.query.subscription, missing), at) for watch in watches), return_exceptions=True
+            *(watch.sweep(query, readings.get(query.subscription, missing), at) for watch, query in queries if watch in bound),
+            return_exceptions=True,
         )
-        for watch, result in zip(watches, results, strict=True):
+        for watch, result in zip((watch for watch, _ in queries if watch in bound), results, strict=True):
             if isinstance(result, Exception):
                 _log.error("policy failed", policy=str(watch.key), exc_info=result)
-        await self._tell(outcome, len(watches), began, ended)
+        await self._tell(outcome, len(queries), began, ended)
 
     async def _connect(self, now: float) -> None:
         """Have an adapter that speaks with the Secrets as they are now, or an obstacle that says why not."""
@@ -130,14 +137,17 @@ class BrokerLoop:
         if adapter is not None:
             await adapter.close()
 
-    async def _observe(self, watches: Collection[PolicyWatch]) -> Snapshot | Unknown:
+    async def _observe(self, queries: Collection[Query]) -> Snapshot | Unknown:
         if self._obstacle is not None or self._adapter is None:
             detail = f"MessageBroker {self.key}: {self._obstacle.message if self._obstacle else 'not connected yet'}"
             return Unknown(UnknownReason.BROKER_NOT_READY, detail)
         try:
-            return await self._adapter.observe([watch.query for watch in watches])
+            return await self._adapter.observe(queries)
         except BrokerError as error:
             return Unknown(error.reason, str(error))
+        except Exception as error:  # a bug of an adapter's is one more thing that is not known, and is told like the others
+            _log.exception("reading failed", broker=str(self.key))
+            return Unknown(UnknownReason.BROKER_ERROR, f"{type(error).__name__} while reading; the operator's log has more")
 
     async def _tell(self, outcome: Snapshot | Unknown, policies: int, began: float, ended: float) -> None:
         if isinstance(outcome, Unknown) or outcome.unreachable:

@@ -26,6 +26,11 @@ def monotonic(at: datetime) -> float:
     return min(now(), at.timestamp() - _offset())
 
 
+def until(at: datetime) -> float:
+    """Seconds until a wall time from status; 0 where it has passed."""
+    return max(0.0, at.timestamp() - _offset() - now())
+
+
 def _offset() -> float:
     global _distance
     distance = time.time() - time.monotonic()

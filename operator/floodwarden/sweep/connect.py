@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from floodwarden.api.messagebroker import KafkaSecurity, MessageBroker
 from floodwarden.brokers.base import Broker
 from floodwarden.brokers.kafka import KafkaBroker, Security, SecurityError
-from floodwarden.cluster.secrets import SecretData, SecretProblem, SecretProblemReason, SecretReader
+from floodwarden.cluster.secrets import SecretData, SecretProblem, SecretReader
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 
 Versions = Mapping[str, str]
 """The resource version of each Secret by name: another one means that the Secret changed."""
+
+
+class KeyMissing(Exception):
+    """A Secret lacks a key; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,11 @@ class Secrets:
         return {name: secret.resource_version for name, secret in self.held.items()}
 
     def value(self, name: str, key: str) -> bytes:
-        """One value; SecurityError names what is missing."""
+        """One value; KeyMissing names what is missing."""
         try:
             return self.held[name].data[key]
         except KeyError:
-            raise SecurityError(f"Secret {name} has no key {key}: add it, or correct the reference to it") from None
+            raise KeyMissing(f"Secret {name} has no key {key}: add it, or correct the reference to it") from None
 
 
 async def read_secrets(broker: MessageBroker, reader: SecretReader) -> Secrets | Gap:
@@ -42,8 +46,7 @@ async def read_secrets(broker: MessageBroker, reader: SecretReader) -> Secrets |
     held: dict[str, SecretData] = {}
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, SecretProblem):
-            unreachable = answer.reason is SecretProblemReason.UNREACHABLE
-            return Gap(Reason.API_SERVER_UNREACHABLE if unreachable else Reason.SECRET_MISSING, answer.message)
+            return Gap(Reason(answer.reason.value), answer.message)
         held[name] = answer
     return Secrets(held)
 
@@ -53,6 +56,8 @@ def open_broker(broker: MessageBroker, secrets: Secrets) -> Broker | Gap:
     assert broker.spec.kafka is not None, "the CRD asks for the block of the type"
     try:
         security = _security(broker.spec.kafka.security, secrets)
+    except KeyMissing as error:
+        return Gap(Reason.SECRET_MISSING, str(error))
     except SecurityError as error:
         return Gap(Reason.SECRET_INVALID, str(error))
     return KafkaBroker(list(broker.spec.kafka.bootstrap_servers), security)

@@ -103,6 +103,7 @@ class Metrics:
     def sweep_failed(self, key: Key, reason: str) -> None:
         """A sweep that could read nothing."""
         self._failures.labels(key.namespace, key.name, reason).inc()
+        self._nodes.remove(key.namespace, key.name)  # not known now
 
     def forget_policy(self, key: Key) -> None:
         """The policy is gone, and its series with it."""

@@ -93,6 +93,9 @@ def status_of(
         replicas=api.Replicas(current=target.replicas if target else None, desired=decision.desired, ceiling=decision.ceiling),
         drain_eta=Duration.of(round(decision.eta)) if decision.over and decision.eta and decision.eta < ETA_AT_MOST else None,
         last_step=_step(memory.step),
+        blocked=_block(memory),
+        over_since=_moment(memory.over_since),
+        gaps=tuple(sorted(gap.reason.value for gap in seen.gaps)),
         conditions=to_api(shown, before, generation),
     )
 
@@ -126,6 +129,20 @@ def _step(step: Step | None) -> api.LastStep | None:
     )
 
 
+def _block(memory: Memory) -> api.Blocked | None:
+    if memory.blocked_until is None:
+        return None
+    return api.Blocked(
+        until=_second(clock.wall(memory.blocked_until)),
+        length=Duration.of(memory.blocked_for),
+        throughput=memory.blocked_throughput,
+    )
+
+
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else _second(clock.wall(at))
+
+
 def _second(moment: datetime) -> datetime:
     """To the whole second, so that the same moment is always written alike."""
     return moment.replace(microsecond=0)
@@ -136,16 +153,40 @@ def restore(policy: BacklogPolicy) -> Memory:
     status = policy.status
     capacity = status.capacity
     last = status.last_step
-    conditions = from_api(status.conditions)
-    within = conditions.get(Type.WITHIN_LAG)
+    blocked = status.blocked
+    known = set(Reason)
     return Memory(
         capacity=Capacity(capacity.per_replica, clock.monotonic(capacity.measured_at), capacity.basis)
         if capacity and capacity.per_replica > 0
         else None,
         step=_restored(last) if last and last.reason in set(Reason) else None,
         replicas_seen=status.replicas.current if status.replicas else None,
-        gap_reasons=frozenset({within.reason}) if within and within.status is None else frozenset(),
+        over_since=clock.monotonic(status.over_since) if status.over_since else None,
+        unknown_since=_unknown_since(status.conditions),
+        blocked_until=clock.now() + clock.until(blocked.until) if blocked else None,
+        blocked_for=blocked.length.seconds if blocked else 0.0,
+        blocked_throughput=blocked.throughput if blocked else 0.0,
+        ceiling_told=any(one.reason == Reason.AT_CEILING for one in status.conditions),
+        gap_reasons=frozenset(Reason(reason) for reason in status.gaps if reason in known),
     )
+
+
+def would(policy: BacklogPolicy) -> int | None:
+    """The replicas that DryRun last said it would ask for."""
+    status = policy.status
+    said = any(one.reason == Reason.WOULD_SCALE for one in status.conditions)
+    return status.replicas.desired if said and status.replicas else None
+
+
+def _unknown_since(conditions: tuple[ApiCondition, ...]) -> float | None:
+    """Since when a reading has been unknown, by the conditions that said so."""
+    since = [one.last_transition_time for one in conditions if _tells_unknown(one)]
+    return min((clock.monotonic(at) for at in since), default=None)
+
+
+def _tells_unknown(one: ApiCondition) -> bool:
+    unknown = one.type == Type.WITHIN_LAG and one.status is ConditionStatus.UNKNOWN
+    return unknown or one.reason == Reason.READING_LOST
 
 
 def _restored(last: api.LastStep) -> Step:

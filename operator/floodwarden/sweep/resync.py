@@ -19,7 +19,7 @@ from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.cluster.listing import Listed, list_objects
 from floodwarden.cluster.rest import Rest
-from floodwarden.sweep.store import Key, Store
+from floodwarden.sweep.store import Key, Refused, Store
 
 LOOK_EVERY = 60.0  # seconds
 LOOK_AGAIN = 10.0  # seconds, while something is missing or nothing has been listed yet: a live watch tells it within that
@@ -69,12 +69,17 @@ class Resync:
         for key, resource in before.items():
             if resource.metadata.uid not in uids:
                 self._store.drop(kind, key, resource.metadata.uid)
-        return {one for one in seen if not _told(held.get(one.key), one)}
+        for refused in [one for one in self._store.refused.values() if one.kind == kind.__name__ and one.uid not in uids]:
+            self._store.drop(kind, refused.key, refused.uid)
+        return {one for one in seen if not _told(held.get(one.key) or self._store.refused.get((kind.__name__, one.key)), one)}
 
 
 def _seen(item: Listed) -> _Seen:
     return _Seen(Key(item.namespace, item.name), item.uid, item.generation)
 
 
-def _told(held: MessageBroker | BacklogPolicy | None, seen: _Seen) -> bool:
-    return held is not None and held.metadata.uid == seen.uid and held.metadata.generation >= seen.generation
+def _told(held: MessageBroker | BacklogPolicy | Refused | None, seen: _Seen) -> bool:
+    if held is None:
+        return False
+    known = held if isinstance(held, Refused) else held.metadata
+    return known.uid == seen.uid and known.generation >= seen.generation

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.core.target import TargetRef
 
@@ -24,6 +24,18 @@ class Key:
         return f"{self.namespace}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An object whose manifest cannot be understood, and why."""
+
+    kind: str
+    plural: str
+    key: Key
+    uid: str
+    generation: int
+    why: str
+
+
 def key_of(resource: MessageBroker | BacklogPolicy) -> Key:
     return Key(resource.metadata.namespace, resource.metadata.name)
 
@@ -34,12 +46,14 @@ class Store:
     def __init__(self) -> None:
         self.brokers: dict[Key, MessageBroker] = {}
         self.policies: dict[Key, BacklogPolicy] = {}
+        self.refused: dict[tuple[str, Key], Refused] = {}
         self.changed = asyncio.Event()
 
     def put(self, resource: MessageBroker | BacklogPolicy) -> None:
         """Take in an object, unless what is here is newer: a watch that starts again tells old news first."""
         held: dict[Key, MessageBroker] | dict[Key, BacklogPolicy]
         held = self.brokers if isinstance(resource, MessageBroker) else self.policies
+        self.refused.pop((type(resource).__name__, key_of(resource)), None)
         before = held.get(key_of(resource))
         if before is not None and before.metadata.uid == resource.metadata.uid:
             if before.metadata.generation > resource.metadata.generation:
@@ -49,9 +63,18 @@ class Store:
         held[key_of(resource)] = resource  # type: ignore[assignment]
         self.changed.set()
 
+    def refuse(self, kind: type[MessageBroker] | type[BacklogPolicy], refused: Refused) -> None:
+        """Take note of an object that cannot be understood; nothing is done by what it said before."""
+        self.drop(kind, refused.key)
+        self.refused[kind.__name__, refused.key] = refused
+        self.changed.set()
+
     def drop(self, kind: type[MessageBroker] | type[BacklogPolicy], key: Key, uid: str | None = None) -> None:
         """Forget an object, unless another one has taken its name (``uid`` given and different)."""
         held = self.brokers if kind is MessageBroker else self.policies
+        refused = self.refused.get((kind.__name__, key))
+        if refused is not None and (uid is None or refused.uid == uid):
+            del self.refused[kind.__name__, key]
         found = held.get(key)
         if found is not None and (uid is None or found.metadata.uid == uid):
             del held[key]
@@ -62,8 +85,11 @@ class Store:
         return [policy for policy in self.policies.values() if Key(*policy.broker) == broker]
 
     def holder(self, target: TargetRef) -> BacklogPolicy | None:
-        """The policy that has a target: of several the one created first, and among those the first by name."""
-        rivals = [policy for policy in self.policies.values() if _same_target(policy.target, target)]
+        """The policy that has a target: of several the one created first, and among those the first by name.
+
+        What scales nothing, because it is paused or in DryRun, holds nothing either.
+        """
+        rivals = [policy for policy in self.policies.values() if _scales(policy) and _same_target(policy.target, target)]
         return min(rivals, key=lambda policy: (policy.metadata.creation_timestamp, policy.metadata.name), default=None)
 
 
@@ -73,6 +99,10 @@ def _acts_alike(before: MessageBroker | BacklogPolicy, after: MessageBroker | Ba
         and before.paused == after.paused
         and before.metadata.deletion_timestamp == after.metadata.deletion_timestamp
     )
+
+
+def _scales(policy: BacklogPolicy) -> bool:
+    return policy.spec.mode is Mode.ENFORCE and not policy.paused
 
 
 def _same_target(one: TargetRef, other: TargetRef) -> bool:

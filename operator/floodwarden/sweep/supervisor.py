@@ -12,12 +12,12 @@ import structlog
 
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.core.observation import Unknown, UnknownReason
-from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
 from floodwarden.sweep.binding import broker_obstacle
 from floodwarden.sweep.broker_loop import BrokerLoop
+from floodwarden.sweep.refusal import tell_refused
 from floodwarden.sweep.services import Services
-from floodwarden.sweep.store import Key
+from floodwarden.sweep.store import Key, Refused
 from floodwarden.sweep.watch import PolicyWatch
 
 ROUND = 2.0  # seconds between two rounds while nothing changes
@@ -34,6 +34,7 @@ class Supervisor:
         self._services = services
         self._loops: dict[Key, tuple[MessageBroker, BrokerLoop, asyncio.Task[None]]] = {}
         self._watches: dict[Key, PolicyWatch] = {}
+        self._told: set[Refused] = set()
         self._owners_at = float("-inf")
         self._round_at = clock.now()
 
@@ -68,6 +69,7 @@ class Supervisor:
         self._follow_policies()
         await self._follow_brokers()
         await self._sweep_orphans()
+        await self._tell_refused()
 
     def _follow_policies(self) -> None:
         store = self._services.store
@@ -86,12 +88,12 @@ class Supervisor:
         store = self._services.store
         for key, (resource, _, _) in list(self._loops.items()):
             wanted = store.brokers.get(key)
-            if wanted is None or wanted.paused or wanted is not resource:
+            if wanted is None or wanted is not resource:
                 await self._end(key)
                 if wanted is None:
                     self._services.metrics.forget_broker(key)
         for key, resource in store.brokers.items():
-            if key not in self._loops and not resource.paused:
+            if key not in self._loops:
                 loop = BrokerLoop(resource, self._services, self._bound)
                 task = asyncio.create_task(loop.run(), name=f"sweeps of {key}")
                 self._loops[key] = (resource, loop, task)
@@ -119,8 +121,18 @@ class Supervisor:
             for key, policy in store.policies.items()
             if (gap := broker_obstacle(policy, store)) is not None
         ]
-        for watch, gap in orphans:
-            try:
-                await watch.sweep(Unknown(UnknownReason.BROKER_NOT_READY, gap.message), at)
-            except Exception:  # a bug in one policy must not stop the others
-                _log.exception("policy failed", policy=str(watch.key), reason=Reason.BROKER_NOT_READY.value)
+        results = await asyncio.gather(
+            *(watch.sweep(watch.query(), Unknown(UnknownReason.BROKER_NOT_READY, gap.message), at) for watch, gap in orphans),
+            return_exceptions=True,
+        )
+        for (watch, _), result in zip(orphans, results, strict=True):
+            if isinstance(result, Exception):
+                _log.error("policy failed", policy=str(watch.key), exc_info=result)
+
+    async def _tell_refused(self) -> None:
+        """Say on the objects themselves that they cannot be understood, once for each generation."""
+        refused = self._services.store.refused
+        self._told &= set(refused.values())
+        for one in [one for one in refused.values() if one not in self._told]:
+            await tell_refused(one, self._services)
+            self._told.add(one)

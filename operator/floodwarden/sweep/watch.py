@@ -6,6 +6,7 @@ policy's status. Acting is one optimistic write: whoever changed the target mean
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,17 +19,17 @@ from floodwarden.cluster.events import ObjectRef
 from floodwarden.cluster.status import Resource as StatusResource
 from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Assessment, Gap, assess
-from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, step_notice
+from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, step_notice, told
 from floodwarden.core.decide import Decision, applied, decide
+from floodwarden.core.follow import started_anew
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory
 from floodwarden.core.observation import Query, Reading, Unknown
 from floodwarden.core.policy import Policy
 from floodwarden.core.reasons import ADVICE, Reason
 from floodwarden.core.target import Owner, Target, TargetProblem, TargetProblemReason
-from floodwarden.sweep import clock
 from floodwarden.sweep.binding import conflict, obstacle
-from floodwarden.sweep.report import Throttle, from_api, restore, status_of
+from floodwarden.sweep.report import Throttle, from_api, restore, status_of, would
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
@@ -55,16 +56,26 @@ class PolicyWatch:
         self._target: Target | TargetProblem | None = None
         self._looked_at = float("-inf")
         self._attend = True
-        self._would: int | None = None  # what DryRun last told
+        self._would = would(policy)  # what DryRun last told
         self._status_not_before = 0.0
+        self._newer: tuple[BacklogPolicy, float] | None = None  # a changed spec, until the running sweep has ended
+        self._sweeping = asyncio.Lock()
 
-    @property
     def query(self) -> Query:
         """What the next sweep should read."""
+        self._take_newer()
         return Query(self._policy.subscription, members=self._attend)
 
     def accept(self, policy: BacklogPolicy, sweep_interval: float) -> None:
-        """Go on with a changed spec; another subscription, broker or target is learnt anew."""
+        """Go on with a changed spec, once the running sweep has ended."""
+        self._newer = policy, sweep_interval
+        self._take_newer()
+
+    def _take_newer(self) -> None:
+        """Another subscription, broker or target is learnt anew; for the rest of a spec what was learnt goes on."""
+        if self._newer is None or self._sweeping.locked():
+            return
+        (policy, sweep_interval), self._newer = self._newer, None
         before, self._resource = self._resource, policy
         self._policy = wanted(policy, sweep_interval)
         if before.metadata.generation == policy.metadata.generation and before.metadata.uid == policy.metadata.uid:
@@ -75,13 +86,24 @@ class PolicyWatch:
             self._memory = Memory()
             self._looked_at = float("-inf")
         else:
-            # A new spec is a new start: a block or a window of the old one does not count against it.
-            self._memory = replace(
-                self._memory, blocked_until=None, blocked_for=0.0, calm_since=None, agreed_since=None, needs=()
-            )
+            # A new spec is a new start: a block, a window or an undo of the old one does not count against it.
+            self._memory = started_anew(self._memory)
 
-    async def sweep(self, reading: Reading | Unknown, at: float) -> None:
-        """One round: record, decide, act, tell. ``at`` is when the reading was taken."""
+    async def sweep(self, query: Query, reading: Reading | Unknown, at: float) -> None:
+        """One round: record, decide, act, tell. ``at`` is when the reading was taken, ``query`` what it answers.
+
+        An answer to a question that the policy no longer asks, because it was edited or deleted meanwhile, is left alone.
+        """
+        async with self._sweeping:
+            if self._current and query.subscription == self._policy.subscription:
+                await self._sweep(reading, at)
+
+    @property
+    def _current(self) -> bool:
+        """Whether the spec that we go by is still the one in the store: not deleted, edited or paused meanwhile."""
+        return self._services.store.policies.get(self.key) is self._resource
+
+    async def _sweep(self, reading: Reading | Unknown, at: float) -> None:
         if isinstance(reading, Unknown):
             self._history.lost()
         else:
@@ -91,11 +113,13 @@ class PolicyWatch:
         if blocker is None or self._target is None:
             await self._look(at)
         blocker = blocker or self._target_obstacle()
-        decision, self._memory = decide(self._policy, seen, self._known_target, blocker, self._memory, at)
+        past = self._memory
+        decision, self._memory = decide(self._policy, seen, self._known_target, blocker, past, at)
         if decision.replicas is not None and not self._policy.dry_run:
             decision, blocker = await self._act(decision, seen, at)
         self._attend = decision.attend or decision.replicas is not None
-        await self._tell(seen, decision, blocker, at)
+        if self._current:
+            await self._tell(seen, decision, blocker, past, at)
 
     @property
     def _known_target(self) -> Target | None:
@@ -113,8 +137,10 @@ class PolicyWatch:
         if isinstance(self._target, TargetProblem):
             return _gap(self._target)
         owners = self._services.owners
-        if not owners.known:
-            return _gap(owners.problem) if owners.problem else None
+        if self._policy.dry_run:
+            return None  # it scales nothing, so it may look on while another controller does
+        if owners.problem is not None:
+            return _owners_gap(owners.problem)
         owner = owners.owner_of(self._resource.target)
         return conflict(self._resource, owner) if owner else None
 
@@ -132,7 +158,7 @@ class PolicyWatch:
             await self._services.owners.refresh()
             return _refused(decision, conflict(self._resource, owner))
         if owner is not None:
-            return _refused(decision, _gap(owner))
+            return _refused(decision, _owners_gap(owner))
         if isinstance(self._target, TargetProblem):
             return _refused(decision, _gap(self._target))
         assert self._target is not None
@@ -140,20 +166,22 @@ class PolicyWatch:
             return _put_off(decision), None
         before, start = self._memory, decided_on.replicas
         self._memory = applied(before, decision, start, seen, at)
+        # Until the write has answered, the next look at the target tells whether it was made.
+        self._memory = replace(self._memory, replicas_seen=start)
         unwritten = await self._write_intent(seen, decision, at)
-        if unwritten is not None:
+        if unwritten is not None or not self._current:
             self._memory = before
-            return _refused(decision, unwritten)
+            return _refused(decision, unwritten) if unwritten is not None else (_put_off(decision), None)
         async with self._services.calls:
             written = await self._services.scale.write(ref, self._target, decision.replicas)
         if isinstance(written, TargetProblem):
-            # Without an answer it may have been done: the next look at the target tells, so the intent is kept.
-            unsure = written.reason is TargetProblemReason.UNREACHABLE
-            self._memory = replace(self._memory, replicas_seen=start) if unsure else before
+            if written.reason is not TargetProblemReason.UNREACHABLE:  # without an answer it may have been done
+                self._memory = before
             if written.reason is TargetProblemReason.CHANGED:
                 return _put_off(decision), None
             return _refused(decision, _gap(written))
         self._target = written
+        self._memory = replace(self._memory, replicas_seen=written.replicas)
         self._services.metrics.step(self.key, decision)
         _log.info(
             "scaled",
@@ -166,23 +194,18 @@ class PolicyWatch:
         )
         return decision, None
 
-    async def _tell(self, seen: Assessment, decision: Decision, blocker: Gap | None, at: float) -> None:
-        """Conditions, Events, metrics, and the status when it is worth a write."""
+    async def _tell(self, seen: Assessment, decision: Decision, blocker: Gap | None, past: Memory, at: float) -> None:
+        """Conditions, Events, metrics, and the status when it is worth a write. ``past``: the memory before the decision."""
         before, memory = self._shown, self._memory
         self._shown = conditions(self._policy, seen, decision, blocker, memory, before, at)
-        for notice in notices(before, self._shown, seen, decision, memory, self._over_for()):
+        for notice in notices(before, self._shown, seen, decision, past, at):
             self._post(notice)
         self._tell_added(seen)
         self._tell_step(decision)
-        self._memory = replace(memory, gap_reasons=frozenset(gap.reason for gap in seen.gaps))
+        self._memory = told(memory, self._shown, seen)
         capacity = memory.capacity.per_replica if memory.capacity else None
         self._services.metrics.policy(self.key, seen, decision, capacity, self._known_target)
         await self._write(seen, decision, at)
-
-    def _over_for(self) -> float | None:
-        """For how long the limit has been passed, by the last transition of the condition."""
-        within = next((c for c in self._conditions if c.type == Type.WITHIN_LAG), None)
-        return (clock.wall() - within.last_transition_time).total_seconds() if within else None
 
     def _tell_added(self, seen: Assessment) -> None:
         if self._history.added and seen.lag is not None:
@@ -259,6 +282,13 @@ def wanted(policy: BacklogPolicy, sweep_interval: float) -> Policy:
 
 def _gap(problem: TargetProblem) -> Gap:
     return Gap(Reason(problem.reason.value), problem.message)
+
+
+def _owners_gap(problem: TargetProblem) -> Gap:
+    """Why it is not known who else scales the target."""
+    if problem.reason is TargetProblemReason.FORBIDDEN:
+        return Gap(Reason.AUTOSCALERS_UNKNOWN, problem.message)
+    return _gap(problem)
 
 
 def _refused(decision: Decision, gap: Gap) -> tuple[Decision, Gap]:

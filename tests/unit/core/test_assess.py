@@ -105,6 +105,18 @@ def test_a_partition_that_stands_still_is_named() -> None:
     assert seen.stalled == (Partition("orders", 0),)
 
 
+@pytest.mark.parametrize(
+    "group",
+    [Unknown(UnknownReason.TIMEOUT), Group(GroupPhase.STABLE, (Member("m", "c", "h", frozenset()),))],
+    ids=["unread", "passed on"],
+)
+def test_a_stalled_partition_whose_owner_cannot_be_told(group: Group | Unknown) -> None:
+    """For a moment nobody is known to own it: that does not make it move."""
+    last = _owned(5, 50)
+    seen = assessed(*(_owned(5, 10 + at) for at in range(40)), Reading(last.partitions, {}, group=group))
+    assert seen.stalled == (Partition("orders", 0),)
+
+
 NOT_STALLED = {
     "only just": [_owned(5, 10 + at) for at in range(20)],
     "moving slowly": [_owned(5 + at // 10, 100 + at) for at in range(40)],

@@ -8,7 +8,7 @@ import pytest
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.broker_conditions import broker_conditions, broker_notices
-from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, state, step_notice
+from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, state, step_notice, told
 from floodwarden.core.memory import Basis, Capacity, Memory
 from floodwarden.core.observation import Snapshot, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
@@ -30,6 +30,7 @@ class Told:
 
     def run(self, seconds: int) -> Told:
         for _ in range(seconds):
+            past = self.world.memory
             self.world.tick()
             world, decision = self.world, self.world.decisions[-1][1]
             assert world.seen is not None
@@ -38,9 +39,9 @@ class Told:
                 conditions(world.policy, world.seen, decision, self.blocker, world.memory, self.shown, world.now),
             )
             self.events += [
-                (world.elapsed, notice)
-                for notice in notices(before, self.shown, world.seen, decision, world.memory, over_for=None)
+                (world.elapsed, notice) for notice in notices(before, self.shown, world.seen, decision, past, world.now)
             ]
+            world.memory = told(world.memory, self.shown, world.seen)
             if decision.replicas is not None:
                 self.events.append((world.elapsed, step_notice(world.policy, decision)))
             self.states.append(state(self.shown))
@@ -112,6 +113,44 @@ def test_dry_run_says_what_it_would_do() -> None:
     assert told.shown[Type.READY].reason is Reason.DRY_RUN
     assert told.shown[Type.SCALING].reason is Reason.WOULD_SCALE
     assert told.shown[Type.SCALING].status is False
+
+
+def test_a_gap_does_not_break_the_story_of_a_backlog() -> None:
+    """Over the limit, unreadable for a while, over it still: told once; and how long it took counts from the first."""
+    world = World(policy(max_messages=500), step_shaped(60, 700, 20, 80), memory=MEASURED)
+    world.unreadable = lambda at: GONE if 24 <= at < 34 else None
+    told = Told(world).run(200)
+    assert told.reasons.count(Reason.OVER_LIMIT) == 1
+    assert told.reasons.count(Reason.DRAINED) == 1
+
+
+def test_a_part_of_the_lag_that_stays_unknown_is_an_alert_of_its_own() -> None:
+    """After a while it is told, once, and so is the end of it."""
+    world = World(policy(), step_shaped(60, 60, 0, 0), memory=MEASURED, replicas=6)
+    world.hidden = lambda at: 20 <= at < 90
+    told = Told(world).run(150)
+    assert told.reasons == [Reason.NO_LEADER, Reason.READING_PARTIAL, Reason.READING_BACK]
+    assert world.steps == [] or world.steps[0][0] > 150
+
+
+def test_partitions_that_never_could_be_read_are_not_new_at_every_sweep() -> None:
+    """More partitions are told by the sweep that sees them first, readable or not."""
+    world = World(policy(), step_shaped(60, 60, 0, 0), memory=MEASURED)
+    world.hidden = lambda _: True
+    added = []
+    for _ in range(20):
+        world.tick()
+        added.append(world.history.added)
+    assert sum(added) == 0
+
+
+def test_what_stands_still_is_told_once_through_lost_sweeps() -> None:
+    """A failed sweep now and then does not make a poison message move and stand still again."""
+    world = World(policy(), step_shaped(60, 60, 0, 0), memory=MEASURED, poisoned=frozenset({3}))
+    world.unreadable = lambda at: GONE if at % 60 < 1 else None
+    told = Told(world).run(600)
+    assert told.reasons.count(Reason.PARTITION_STALLED) == 1
+    assert Reason.MOVING not in told.reasons
 
 
 SNAPSHOT = Snapshot({}, 3, ("0", "1", "2"))

@@ -316,3 +316,64 @@ def test_an_intent_tells_our_own_step_from_somebody_elses(
     decision, after = decide(world.policy, world.seen, target, None, memory, world.now)
     assert decision.by_hand == by_hand
     assert (after.step.phase if after.step else None) is phase
+
+
+def test_a_backlog_older_than_our_past_is_not_within_a_limit_in_seconds() -> None:
+    """After a restart its age is not known: neither within the limit nor over it, until what we saw is enough to tell."""
+    world = World(policy(max_messages=None, max_seconds=30.0), step_shaped(0, 0, 0, 0), replicas=2, poisoned=frozenset(range(24)))
+    world.ends = [1000.0] * 24
+    world.run(20)
+    assert last(world).over is None
+    assert world.run(15).decisions[-1][1].over is True
+
+
+def test_an_undo_waits_for_a_known_reading() -> None:
+    """Also a step that is taken back lowers replicas: never on an unknown reading."""
+    world = flooded().run(30)
+    step = Step(world.now - 60, 2, 24, Reason.SCALED_UP, Phase.INEFFECTIVE, 100.0, world.now - 40)
+    world.memory = replace(world.memory, step=step)
+    world.unreadable = lambda _: Unknown(UnknownReason.TIMEOUT)
+    world.run(20)
+    assert world.replicas == 24
+    world.unreadable = lambda _: None
+    assert world.run(3).replicas == 2
+
+
+def test_our_own_sleep_ends_when_the_minimum_is_raised() -> None:
+    """Zero was our step, not somebody's wish: a new minReplicas holds for it too."""
+    world = World(policy(min_replicas=0), step_shaped(0, 0, 0, 0)).run(100)
+    assert world.replicas == 0
+    world.policy = policy(min_replicas=1)
+    assert world.run(3).replicas == 1
+
+
+def test_a_block_does_not_keep_anybody_asleep() -> None:
+    """That a step did not help is no reason to leave messages unread."""
+    world = World(policy(min_replicas=0), step_shaped(0, 10, 100, 200)).run(90)
+    assert world.replicas == 0
+    world.memory = replace(world.memory, blocked_until=world.now + 3000, blocked_for=600.0)
+    world.run(20)
+    assert world.replicas >= 1
+
+
+def test_a_poisoned_partition_keeps_one_consumer_awake() -> None:
+    """Its messages still wait: sleeping would wake again at once."""
+    world = World(policy(min_replicas=0), lambda at, _: 1.0 if at < 20 else 0.0, poisoned=frozenset({3})).run(900)
+    assert world.replicas >= 1
+    assert len(world.steps) <= 2
+
+
+def test_a_lowered_maximum_holds_at_once() -> None:
+    """maxReplicas is a bound, not advice: an edit below the present replicas does not wait for the backlog."""
+    world = World(policy(), step_shaped(3000, 3000, 0, 0), replicas=24, memory=Memory(capacity=MEASURED)).run(30)
+    world.policy = policy(max_replicas=12)
+    assert world.run(3).replicas == 12
+
+
+def test_a_step_that_comes_late_is_done_all_the_same() -> None:
+    """Overdue is not for ever: when the pods come, the step is done."""
+    world = flooded()
+    world.start_delay = 330.0
+    world.run(400)
+    assert world.memory.step is not None
+    assert world.memory.step.phase is Phase.DONE
