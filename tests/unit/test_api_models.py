@@ -238,7 +238,8 @@ def test_status_as_written() -> None:
         "rates": {"produced": 1235, "consumed": 0.01235},
         "drainETA": "1m20s",
         "lastStep": {"at": "2026-11-23T12:00:00.120Z", "from": 2, "to": 8, "reason": "ScaledUp", "phase": "Settling"},
-        "conditions": [],
+        "gaps": [],
+            "conditions": [],
     }
     sweep = {"at": NOON, "duration": "42ms", "requests": 9}
     assert MessageBrokerStatus.model_validate({"lastSweep": sweep}).to_api()["lastSweep"]["at"] == "2026-11-23T12:00:00Z"
