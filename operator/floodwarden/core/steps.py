@@ -36,7 +36,7 @@ def advance(memory: Memory, seen: Assessment, target: Target | None, now: float)
         return replace(memory, step=_settle(step, seen, target, now))
     if step.phase is not Phase.MEASURING:
         return memory
-    measured = _measure(step, seen, target, memory.capacity, now)
+    measured = _measure(step, seen, memory.capacity, now)
     memory = replace(memory, step=measured)
     return _block(memory, seen, now) if measured.phase is Phase.INEFFECTIVE else memory
 
@@ -64,7 +64,7 @@ def _settled(step: Step, seen: Assessment, target: Target, now: float) -> bool:
     return members == expected or (members > 0 and now - step.at >= STRAGGLERS_FOR)
 
 
-def _measure(step: Step, seen: Assessment, target: Target, capacity: Capacity | None, now: float) -> Step:
+def _measure(step: Step, seen: Assessment, capacity: Capacity | None, now: float) -> Step:
     assert step.settled_at is not None
     assert step.throughput_before is not None
     if seen.phase is not None and seen.phase is not GroupPhase.STABLE:
