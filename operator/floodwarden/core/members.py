@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from floodwarden.core.history import SMOOTH_WINDOW, Track
 
 WINDOW_COMMITS = 3  # commits over which the consumption of a member is measured
+HAND_OVER = 2.0  # seconds for which two partitions may both move although one is served after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,31 @@ def member_load(tracks: Sequence[Track], now: float) -> MemberLoad:
 def awaits_turn(track: Track, others: Iterable[Track], now: float, bound: float) -> bool:
     """Whether a partition that does not move may only be waiting until its member has worked off its others.
 
-    It may while they move (one did within ``bound`` seconds), and what waited in them when it moved last was not all done a
-    smoothing window ago: after that its own first commit takes a moment too.
+    It may while they move (one did within ``bound`` seconds), unless all is done that waited in them when it moved last (a
+    smoothing window ago: its own first commit takes a moment too), and either they were served in turn meanwhile or little
+    waits in them. What was fetched later from one of them may still come first.
     """
     since = track.committed.flat_since
     others = list(others)
     if since is None or not any(_done_since(other, now - bound) > 0 for other in others):
         return False
-    ahead = sum(_lag_at(other, since) for other in others)
     lately = max(since, now - SMOOTH_WINDOW)
-    return sum(_committed_at(other, lately) - _committed_at(other, since) for other in others) < ahead
+    ahead = sum(_lag_at(other, since) for other in others)
+    if sum(_committed_at(other, lately) - _committed_at(other, since) for other in others) < ahead:
+        return True
+    little = sum(_lag_at(other, now) for other in others) <= sum(_done_since(other, now - SMOOTH_WINDOW) for other in others)
+    return not (little or _came_round(others, since))
+
+
+def _came_round(tracks: Iterable[Track], since: float) -> bool:
+    """Whether two of these were served in turn, and not one after the other."""
+    served = sorted((steps[0], steps[-1]) for track in tracks if (steps := track.committed.changes(since)[1:]))
+    latest = float("-inf")
+    for first, last in served:
+        if first + HAND_OVER < latest:
+            return True
+        latest = max(latest, last)
+    return False
 
 
 def _commit_window(tracks: Sequence[Track], now: float) -> float:

@@ -55,3 +55,24 @@ def test_a_member_that_stands() -> None:
     tracks = in_turn(0, 1, 60)
     tracks += in_turn(300, 1, 60, skipped=0)
     assert not awaits_turn(tracks[1], tracks[:1], 60.0, 30.0)
+
+
+def test_a_busy_member_whose_queue_is_not_in_order() -> None:
+    """What came later to a partition may be fetched with what was there, and is worked off first: that is not passing over."""
+    tracks = [Track(), Track()]
+    for second in range(61):
+        end = 100 if second < 5 else 1300
+        tracks[0].record(float(second), Offsets(0, end, int(RATE * second)))
+        tracks[1].record(float(second), Offsets(0, 100, 0))
+    assert awaits_turn(tracks[1], tracks[:1], 60.0, 30.0)
+
+
+def test_passed_over_by_a_busy_member() -> None:
+    """A member that serves its other partitions in turn, and never this one, passes it over however much waits."""
+    tracks = [Track(), Track(), Track()]
+    for second in range(61):
+        for number in range(2):
+            turns = (second + 1 - number) // 2
+            tracks[number].record(float(second), Offsets(0, 20 + 100 * second, int(RATE * turns)))
+        tracks[2].record(float(second), Offsets(0, 100, 0))
+    assert not awaits_turn(tracks[2], tracks[:2], 60.0, 30.0)
