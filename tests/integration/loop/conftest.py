@@ -55,9 +55,9 @@ def shop(kubectl: Kubectl, kafka: RealKafka, operator: OperatorProcess, demo_ima
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell what was in the shop when a test failed."""
+    """Tell what was in a test's shop when it failed."""
     report = yield
-    shop = getattr(item, "funcargs", {}).get("shop")
-    if report.when == "call" and report.failed and isinstance(shop, Shop):
-        report.sections.append(("the shop", shop.explain()))
+    if report.when == "call" and report.failed:
+        shops = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Shop)]
+        report.sections.extend((f"the shop {shop.namespace}", shop.explain()) for shop in shops)
     return report

@@ -248,6 +248,10 @@ class Shop:
         self.until(look, f"{type_} {status}, {reason}", within=within)
         return str(last["message"])
 
+    def await_pods(self, name: str = POLICY) -> None:
+        """Wait until every pod of the Deployment runs."""
+        self.kubectl.run("rollout", "status", f"deployment/{name}", "-n", self.namespace, "--timeout=120s", within=130)
+
     def replicas(self, name: str = POLICY, *, kind: str = "deployment") -> int:
         """What the target asks for."""
         return int(self.kubectl.run("get", kind, name, "-n", self.namespace, "-o", "jsonpath={.spec.replicas}"))

@@ -115,7 +115,7 @@ def test_dry_run_changes_nothing(shop: Shop) -> None:
     shop.make_topic(4)
     shop.broker()
     shop.consumers(1, capacity=10)
-    shop.kubectl.run("wait", "--for=condition=Available", f"deployment/{POLICY}", "-n", shop.namespace, "--timeout=60s")
+    shop.await_pods()
     before = shop.kubectl.get("deployment", POLICY, namespace=shop.namespace)["metadata"]
     shop.policy(mode="DryRun")
     shop.await_condition("Ready", "True", "DryRun")
