@@ -57,7 +57,7 @@ async def run(listen: str, namespaces: Collection[str] | None) -> None:
             return [*supervisor.problems, *(f"the watch streams have not told of {missed}" for missed in resync.stale)]
 
         def not_ready() -> list[str]:
-            return [*not_alive(), *([] if resync.listed else ["the resources have not been listed yet"])]
+            return [*not_alive(), *([] if services.store.complete.is_set() else ["the resources have not been listed yet"])]
 
         runner = await serve(listen, services.metrics.registry, not_alive, not_ready)
         stack.push_async_callback(runner.cleanup)

@@ -19,10 +19,13 @@ from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.cluster.listing import Listed, list_objects
 from floodwarden.cluster.rest import Rest
+from floodwarden.sweep import clock
 from floodwarden.sweep.store import Key, Refused, Store
 
 LOOK_EVERY = 60.0  # seconds
-LOOK_AGAIN = 10.0  # seconds, while something is missing or nothing has been listed yet: a live watch tells it within that
+LOOK_AGAIN = 10.0  # seconds, while something is missing: a live watch tells it within that
+LOOK_FIRST = 0.5  # seconds, until the store is complete
+COMPLETE_WITHIN = 20.0  # seconds after the first list
 
 _log = structlog.get_logger(__name__)
 
@@ -35,27 +38,42 @@ class _Seen:
 
 
 class Resync:
-    """Runs until cancelled. ``listed`` is set once everything could be listed for the first time."""
+    """Runs until cancelled. At the beginning it tells when the store is ``complete``: nothing is decided on half of it."""
 
     def __init__(self, rest: Rest, store: Store, namespaces: Collection[str] | None) -> None:
         self._rest = rest
         self._store = store
         self._namespaces = namespaces
         self._missed: set[_Seen] = set()
-        self.listed = False
         self.stale: list[str] = []  # what the watch streams have not told for two looks
 
     async def run(self) -> None:
+        await self._begin()
         while True:
-            told = [await self._look(kind) for kind in (MessageBroker, BacklogPolicy)]
-            if all(missed is not None for missed in told):
-                missed = {seen for part in told if part is not None for seen in part}
+            missed = await self._missing()
+            if missed is not None:
                 self.stale = sorted(f"{seen.key} (generation {seen.generation})" for seen in missed & self._missed)
                 self._missed = missed
-                self.listed = True
                 if self.stale:
                     _log.error("watch streams are stale", missed=self.stale[:5])
-            await asyncio.sleep(LOOK_EVERY if self.listed and not self._missed else LOOK_AGAIN)
+            await asyncio.sleep(LOOK_AGAIN if self._missed else LOOK_EVERY)
+
+    async def _begin(self) -> None:
+        """Look often until the watch streams have told all that is there, or are too slow to be waited for."""
+        late: float | None = None
+        while not self._store.complete.is_set():
+            missed = await self._missing()
+            if missed is not None:
+                late = late or clock.now() + COMPLETE_WITHIN
+                if not missed or clock.now() >= late:
+                    self._store.complete.set()
+                    return
+            await asyncio.sleep(LOOK_FIRST)
+
+    async def _missing(self) -> set[_Seen] | None:
+        """What the store does not have; None where that cannot be told."""
+        told = [await self._look(kind) for kind in (MessageBroker, BacklogPolicy)]
+        return None if any(part is None for part in told) else {seen for part in told if part is not None for seen in part}
 
     async def _look(self, kind: type[MessageBroker] | type[BacklogPolicy]) -> set[_Seen] | None:
         """What the store does not have as listed; None where that cannot be told. What is gone is dropped."""

@@ -48,6 +48,7 @@ class Store:
         self.policies: dict[Key, BacklogPolicy] = {}
         self.refused: dict[tuple[str, Key], Refused] = {}
         self.changed = asyncio.Event()
+        self.complete = asyncio.Event()  # set once all that was there when the process began is here
 
     def put(self, resource: MessageBroker | BacklogPolicy) -> None:
         """Take in an object, unless what is here is newer: a watch that starts again tells old news first."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 
 import structlog
 
@@ -21,7 +22,7 @@ from floodwarden.sweep.store import Key, Refused
 from floodwarden.sweep.watch import PolicyWatch
 
 ROUND = 2.0  # seconds between two rounds while nothing changes
-OWNERS_EVERY = 30.0  # seconds between two lists of autoscalers
+OWNERS_EVERY = 10.0  # seconds between two lists of autoscalers
 DEFAULT_INTERVAL = 1.0  # seconds; of policies whose broker is not known
 
 _log = structlog.get_logger(__name__)
@@ -47,9 +48,13 @@ class Supervisor:
         return [*stuck, *ended, *(["the supervisor hangs"] if late else [])]
 
     async def run(self) -> None:
-        """Follow the store, wake on changes, and end all loops when cancelled."""
-        changed = self._services.store.changed
+        """Follow the store once it is complete, wake on changes, and end all loops when cancelled."""
+        changed, complete = self._services.store.changed, self._services.store.complete
         try:
+            while not complete.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(complete.wait(), ROUND)
+                self._round_at = clock.now()
             while True:
                 changed.clear()
                 await self._round()
