@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from floodwarden.core.assess import Assessment, assess
+from floodwarden.core.assess import Assessment, Gap, assess
 from floodwarden.core.decide import Decision, applied, decide
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory
@@ -67,6 +67,7 @@ class World:
     history: History = field(default_factory=History)
     unreadable: Callable[[float], Unknown | None] = lambda _: None
     hidden: Callable[[float], bool] = lambda _: False  # when the last partition has no leader
+    caution: Callable[[float], Gap | None] = lambda _: None  # what is amiss with the brokers although they answer
     commit_every: float = 0.0  # seconds between commits; 0 commits at once
     decisions: list[tuple[float, Decision]] = field(default_factory=list)
     steps: list[tuple[float, int, int]] = field(default_factory=list)
@@ -103,7 +104,7 @@ class World:
             self.history.lost()
         else:
             self.history.record(self.now, reading)
-        self.seen = assess(reading, self.history, self.now)
+        self.seen = assess(reading, self.history, self.now, self.caution(self.elapsed))
         target = Target("uid", self.replicas, "app=billing", "1", self.ready if self.attend else None)
         decision, self.memory = decide(self.policy, self.seen, target, None, self.memory, self.now)
         self.decisions.append((self.elapsed, decision))

@@ -120,9 +120,9 @@ def test_protocols(protocol: str, encrypted: bool, authenticated: bool) -> None:
     assert (SecurityProtocol(protocol).encrypted, SecurityProtocol(protocol).authenticated) == (encrypted, authenticated)
 
 
-@pytest.mark.parametrize(("value", "answer"), [("true", True), ("false", False), ("True", False), (None, False)])
+@pytest.mark.parametrize(("value", "answer"), [("true", True), ("false", False), ("True", True), (None, False)])
 def test_paused(value: str | None, answer: bool) -> None:
-    """The annotation floodwarden.dev/paused stops an object when it is exactly "true"."""
+    """The annotation floodwarden.dev/paused stops an object when it is "true", however that is written."""
     manifest = policy()
     manifest["metadata"]["annotations"] = {} if value is None else {"floodwarden.dev/paused": value}
     assert BacklogPolicy.parse(manifest).paused is answer
@@ -239,7 +239,7 @@ def test_status_as_written() -> None:
         "drainETA": "1m20s",
         "lastStep": {"at": "2026-11-23T12:00:00.120Z", "from": 2, "to": 8, "reason": "ScaledUp", "phase": "Settling"},
         "gaps": [],
-            "conditions": [],
+        "conditions": [],
     }
     sweep = {"at": NOON, "duration": "42ms", "requests": 9}
     assert MessageBrokerStatus.model_validate({"lastSweep": sweep}).to_api()["lastSweep"]["at"] == "2026-11-23T12:00:00Z"

@@ -95,4 +95,4 @@ class Resource(ApiModel):
     @property
     def paused(self) -> bool:
         """Whether the annotation ``floodwarden.dev/paused`` stops all action on this object."""
-        return self.metadata.annotations.get(PAUSED) == "true"
+        return self.metadata.annotations.get(PAUSED, "").lower() == "true"

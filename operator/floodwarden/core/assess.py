@@ -75,6 +75,7 @@ class Assessment:
     surge_confirmed: bool
     commit_gap: float
     group: Group | None
+    caution: Gap | None = None  # why replicas are not lowered although the lag is known: a part of the brokers is away
     members: tuple[MemberLoad, ...] = ()  # what each member of the group does; empty where they are not known
     group_gap: Gap | None = None
 
@@ -94,8 +95,11 @@ def nothing_known(gap: Gap) -> Assessment:
     )
 
 
-def assess(reading: Reading | Unknown, history: History, now: float) -> Assessment:
-    """What a reading means, given the history in which it was recorded already. ``now`` is the time of the reading."""
+def assess(reading: Reading | Unknown, history: History, now: float, caution: Gap | None = None) -> Assessment:
+    """What a reading means, given the history in which it was recorded already.
+
+    ``now`` is the time of the reading; ``caution`` says what was amiss with the brokers although they answered.
+    """
     if isinstance(reading, Unknown):
         return nothing_known(Gap(Reason(reading.reason.value), reading.detail))
     group = reading.group if isinstance(reading.group, Group) else None
@@ -127,6 +131,7 @@ def assess(reading: Reading | Unknown, history: History, now: float) -> Assessme
         surge_confirmed=surge is not None and surge[1],
         commit_gap=commit_gap,
         group=group,
+        caution=caution,
         members=tuple(_member(member, history, now) for member in group.members) if group else (),
         group_gap=_group_gap(reading.group),
     )
@@ -183,20 +188,14 @@ def _settled(lag: int | None, history: History, commit_gap: float, now: float) -
 def _seconds(track: Track, position: int, lag: int, now: float) -> tuple[float, bool]:
     """How long the oldest unread message has waited: since the end of the log passed the group's position; and if that is all.
 
-    Where that was before the history began, what is missing is estimated from the arrival rate; without one the length
-    of the history is a lower bound.
+    Where that was before the history began, the length of the history is a lower bound.
     """
     if lag == 0:
         return 0.0, True
     passed = track.end.passed(position)
     if passed is not None:
         return now - passed, True
-    first = track.end.first_at
-    if first is None:
-        return 0.0, False
-    rate = track.end.rate(first, now)
-    known_lag = max(0.0, (track.end.at(first) or 0.0) - position)
-    return (now - first + known_lag / rate, True) if rate else (now - first, False)
+    return now - (track.end.first_at if track.end.first_at is not None else now), False
 
 
 def _stalled(partition: Partition, position: int, history: History, group: Group | None, now: float) -> bool:

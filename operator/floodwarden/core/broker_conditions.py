@@ -40,9 +40,17 @@ def broker_notices(before: Conditions, after: Conditions) -> Iterator[Notice]:
         yield Notice(condition.status is not True, condition.reason, condition.message)
 
 
-def _reachable(snapshot: Snapshot) -> Condition:
+def away(snapshot: Snapshot) -> Gap | None:
+    """The nodes that did not answer, if any: a reason not to lower anything, whatever the others say."""
     if not snapshot.unreachable:
-        return Condition(Type.REACHABLE, True, Reason.ALL_NODES_REACHABLE, ADVICE[Reason.ALL_NODES_REACHABLE])
+        return None
     names = ", ".join(snapshot.unreachable[:5])
-    text = f"{len(snapshot.unreachable)} of {len(snapshot.nodes)} nodes do not answer: {names}"
-    return condition_of(Type.REACHABLE, False, Reason.SOME_NODES_UNREACHABLE, text)
+    text = f"{len(snapshot.unreachable)} of {len(snapshot.nodes)} broker nodes do not answer: {names}"
+    return Gap(Reason.SOME_NODES_UNREACHABLE, text)
+
+
+def _reachable(snapshot: Snapshot) -> Condition:
+    gap = away(snapshot)
+    if gap is None:
+        return Condition(Type.REACHABLE, True, Reason.ALL_NODES_REACHABLE, ADVICE[Reason.ALL_NODES_REACHABLE])
+    return condition_of(Type.REACHABLE, False, gap.reason, gap.message)

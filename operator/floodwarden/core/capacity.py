@@ -19,7 +19,7 @@ AT_LEAST_FOR = 600.0  # after this a lower bound gives way to a fresh one
 def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Memory, now: float) -> Capacity | None:
     """The capacity after one more look. ``replicas`` are those that work; with none of them nothing is learnt."""
     capacity = _aged(capacity, now)
-    if replicas < 1 or not seen.exact:
+    if replicas < 1:
         return capacity
     window = max((member.window for member in seen.members), default=0.0)
     settled = memory.stable_since is not None and now - memory.stable_since >= window
@@ -28,7 +28,7 @@ def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Me
         if capacity is None or capacity.basis is Basis.AT_LEAST:
             return Capacity(sample, now, Basis.MEASURED)
         return Capacity(capacity.per_replica + WEIGHT * (sample - capacity.per_replica), now, Basis.MEASURED)
-    return _at_least(capacity, seen, replicas, now)
+    return _at_least(capacity, seen, replicas, now) if seen.exact else capacity
 
 
 def saturated(seen: Assessment) -> tuple[MemberLoad, ...]:

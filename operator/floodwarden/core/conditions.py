@@ -16,9 +16,12 @@ from floodwarden.core.memory import Memory, Phase
 from floodwarden.core.observation import GroupPhase
 from floodwarden.core.policy import Policy
 from floodwarden.core.reasons import ADVICE, Reason
+from floodwarden.core.target import TargetProblemReason
 
 LOST_AFTER = 15.0  # seconds without a known lag after which it is an alert
 BLINK = 3.0  # seconds (or two sweeps, where longer) for which a lost reading changes no condition
+# Reasons whose messages come from the API server's adapters and say what to do already.
+SELF_EXPLAINING = frozenset({*(one.value for one in TargetProblemReason), "SecretMissing", "SecretForbidden"})
 TOLD_ONCE = frozenset(
     {
         Reason.OFFSET_BELOW_LOG_START,
@@ -118,7 +121,7 @@ def _within(policy: Policy, seen: Assessment, decision: Decision) -> Condition:
         waits = Gap(Reason.FIRST_READING, "" if seen.lag is None else "how long the oldest message has waited is not known yet")
         gap = seen.gaps[0] if seen.gaps else waits
         return condition_of(Type.WITHIN_LAG, None, gap.reason, gap.message)
-    waited = f", {seen.seconds:.1f} s" if seen.seconds is not None else ""
+    waited = f", {'' if seen.aged else 'at least '}{seen.seconds:.1f} s" if seen.seconds is not None else ""
     at_least = "" if seen.exact else "at least "
     text = f"lag {at_least}{seen.lag:,} messages{waited}; limit {policy.limits}"
     return Condition(Type.WITHIN_LAG, not decision.over, Reason.OVER_LIMIT if decision.over else Reason.WITHIN_LIMIT, text)
@@ -157,7 +160,7 @@ def _unsure_of_stall(seen: Assessment) -> bool:
 
 def condition_of(type_: Type, status: bool | None, reason: Reason, what: str) -> Condition:
     """A condition that says what was seen and what to do next."""
-    advice = ADVICE.get(reason, "")
+    advice = "" if reason.value in SELF_EXPLAINING else ADVICE.get(reason, "")
     return Condition(type_, status, reason, f"{what}. {advice}" if what and advice else what or advice)
 
 
@@ -194,7 +197,8 @@ def notices(
             yield Notice(True, gap.reason, f"{gap.message}{lost}. {ADVICE[gap.reason]}")
     if decision.by_hand is not None:
         was_replicas, replicas = decision.by_hand
-        text = f"{was_replicas} → {replicas} replicas by somebody else. {ADVICE[Reason.SCALED_BY_HAND]}"
+        rule = ADVICE[Reason.SCALED_BY_HAND if replicas else Reason.TARGET_AT_ZERO]
+        text = f"{was_replicas} → {replicas} replicas. {rule}"
         yield Notice(False, Reason.SCALED_BY_HAND, text)
 
 

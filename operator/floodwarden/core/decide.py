@@ -59,7 +59,7 @@ def decide(
     memory = advance(memory, seen, target, now)
     memory = follow_group(memory, seen, target, now)
     memory = follow_capacity(memory, seen, target, now)
-    over = over_limit(policy, seen)
+    over = over_limit(policy, seen, was_over=memory.over_since is not None)
     memory = replace(
         memory,
         over_since=(memory.over_since or now) if over else None if over is False else memory.over_since,
@@ -124,11 +124,12 @@ def _judge(view: Outlook, target: Target) -> Decision:
     if view.undo and view.floor < current and seen.exact and memory.step is not None:
         return _undo(view, memory.step)
     if current > view.ceiling and seen.exact and not view.by_hand_lately:
-        text = f"{current} replicas are more than the ceiling of {view.ceiling}"
+        text = f"{current} → {view.most} replicas: the ceiling is {view.ceiling}"
         return Decision(Reason.ABOVE_CEILING, text, view.most, desired=view.most)
     if current < view.floor:
         goal = max(view.floor, view.goal_up(current) if view.over else 0)
-        return Decision(Reason.BELOW_MINIMUM, f"{current} replicas are fewer than minReplicas", goal, desired=goal)
+        text = f"{current} → {goal} replicas: minReplicas is {view.policy.min_replicas}"
+        return Decision(Reason.BELOW_MINIMUM, text, goal, desired=goal)
     if view.over or view.growing_over(current) or (current == 0 and seen.lag):
         up = _up(view, current)
         if up is not None:
@@ -139,7 +140,7 @@ def _judge(view: Outlook, target: Target) -> Decision:
 def _blind(view: Outlook, current: int) -> Decision:
     """Nothing, or too little, is known of the lag: hold. But consumers that sleep are woken by messages nobody has read yet."""
     if current == 0 and view.seen.unread and view.ceiling > 0:
-        return Decision(Reason.WOKEN, "there are messages and the group has never committed", 1, desired=1)
+        return Decision(Reason.WOKEN, "0 → 1 replicas: there are messages and the group has never committed", 1, desired=1)
     gap = view.seen.gaps[0] if view.seen.gaps else Gap(Reason.FIRST_READING, "")
     return Decision(gap.reason, gap.message, desired=current)
 
@@ -200,23 +201,35 @@ def _against_up(view: Outlook, current: int) -> Gap | None:
 
 
 def _down_or_stay(view: Outlook, current: int) -> Decision:
+    """Fewer replicas once the whole window agrees; until then what would be enough now is told, and why it is not done."""
     memory, seen = view.memory, view.seen
     if seen.gaps:
         return Decision(seen.gaps[0].reason, seen.gaps[0].message, desired=current)
-    wanted = max((need for _, need in memory.needs), default=current)
-    goal = min(max(wanted, view.floor), view.ceiling)
-    if goal >= current or memory.calm_since is None:
+    if memory.calm_since is None or not memory.needs:
         return _stay(view, current)
-    calm_for = view.now - memory.calm_since
-    agreed_for = view.now - memory.agreed_since if memory.agreed_since is not None else 0.0
-    # While the need still falls, one more smoothing window spares a second step.
-    left = max(view.policy.stabilization - calm_for, SMOOTH_WINDOW - agreed_for if len(memory.needs) > 1 else 0.0)
-    if left > 0:
-        return Decision(
-            Reason.STABILIZING, f"{goal} replicas would be enough; lowered in {left:.0f} s if that lasts", desired=goal
-        )
+    enough = min(max(memory.needs[-1][1], view.floor), view.ceiling)
+    goal = min(max(memory.needs[0][1], view.floor), view.ceiling)
+    if enough >= current:
+        return _stay(view, current)
+    left = _left(view, current)
+    if left > 0 or goal >= current:
+        text = f"{enough} replicas would be enough now; lowered in about {max(left, 1):.0f} s if that lasts"
+        return Decision(Reason.STABILIZING, text, desired=enough)
     reason = Reason.PUT_TO_SLEEP if goal == 0 else Reason.SCALED_DOWN
     return Decision(reason, view.numbers(current, goal), goal, desired=goal)
+
+
+def _left(view: Outlook, current: int) -> float:
+    """Seconds until the whole window can agree on fewer than ``current`` replicas.
+
+    While the need still falls, one more smoothing window spares a second step.
+    """
+    memory, now, window = view.memory, view.now, view.policy.stabilization
+    began = memory.calm_since if memory.calm_since is not None else now
+    spoke_against = max((at for at, need in memory.needs if need >= current), default=began)
+    agreed_for = now - memory.agreed_since if memory.agreed_since is not None else 0.0
+    falling = SMOOTH_WINDOW - agreed_for if len(memory.needs) > 1 else 0.0
+    return max(window - (now - began), window - (now - spoke_against), falling)
 
 
 def _stay(view: Outlook, current: int) -> Decision:
@@ -229,6 +242,10 @@ def _stay(view: Outlook, current: int) -> Decision:
         return Decision(Reason.PARTITION_STALLED, text, desired=current)
     if view.over:
         return Decision(Reason.OVER_LIMIT, f"{current} replicas are enough to drain within catchUp", desired=current)
+    if seen.caution is not None and current > view.floor:
+        return Decision(seen.caution.reason, seen.caution.message, desired=current)
+    if seen.produced is None:
+        return Decision(Reason.FIRST_READING, "the rates are not known yet", desired=current)
     if view.capacity is None and view.arrivals > 0 and current > view.floor:
         return Decision(Reason.CAPACITY_UNKNOWN, "replicas are not lowered before their capacity is known", desired=current)
     return Decision(Reason.STEADY, f"{current} replicas carry {view.arrivals:.1f} messages/s", desired=current)

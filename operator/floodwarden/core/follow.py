@@ -71,8 +71,8 @@ def follow_group(memory: Memory, seen: Assessment, target: Target | None, now: f
 
 def follow_capacity(memory: Memory, seen: Assessment, target: Target | None, now: float) -> Memory:
     """What a replica can do, looked at anew every few seconds, never while pods start or stop."""
-    step_open = memory.step is not None and memory.step.phase is Phase.SETTLING
-    if target is None or step_open or (memory.learned_at is not None and now - memory.learned_at < LEARN_EVERY):
+    amiss = seen.caution is not None or (memory.step is not None and memory.step.phase is Phase.SETTLING)
+    if target is None or amiss or (memory.learned_at is not None and now - memory.learned_at < LEARN_EVERY):
         return memory
     working = target.replicas if target.ready is None else min(target.ready, target.replicas)
     return replace(memory, capacity=learn(memory.capacity, seen, working, memory, now), learned_at=now)
@@ -81,7 +81,8 @@ def follow_capacity(memory: Memory, seen: Assessment, target: Target | None, now
 def follow_calm(memory: Memory, view: Outlook, target: Target | None) -> Memory:
     """Fewer replicas need a whole window without a doubt: any unknown, any limit passed, any open step starts it anew."""
     step_open = view.memory.step is not None and view.memory.step.open
-    if target is None or not view.seen.exact or view.over is not False or step_open or view.seen.produced is None:
+    doubt = step_open or not view.seen.exact or view.over is not False or view.seen.produced is None or view.seen.caution
+    if target is None or doubt or not _moving(view, target):
         return replace(memory, calm_since=None, agreed_since=None, needs=())
     now, window = view.now, view.policy.stabilization
     need = view.need(target.replicas, HEADROOM)
@@ -89,6 +90,16 @@ def follow_calm(memory: Memory, view: Outlook, target: Target | None) -> Memory:
     since = memory.calm_since if memory.calm_since is not None else now
     agreed = now - since >= window and needs[0][1] < target.replicas
     return replace(memory, calm_since=since, needs=needs, agreed_since=(memory.agreed_since or now) if agreed else None)
+
+
+def _moving(view: Outlook, target: Target) -> bool:
+    """Whether the consumers are at work, or have nothing to do: a group that does not move tells nothing of its need."""
+    if target.replicas == 0:
+        return True
+    if view.seen.phase not in (None, GroupPhase.STABLE):
+        return False
+    waiting = sum(load.lag for load in view.seen.loads if not load.stalled)
+    return waiting == 0 or bool(view.seen.consumed)
 
 
 def _push(needs: Sequence[tuple[float, int]], now: float, need: int, window: float) -> tuple[tuple[float, int], ...]:

@@ -16,17 +16,22 @@ from floodwarden.core.policy import Policy
 
 REACTION = 10.0  # seconds from a step until its pods consume (pods start, join, rebalance): what arrives meanwhile counts
 USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
+BACK = 0.9  # of the limit below which a lag that was over it is back within
 HOT = 2.0  # times the mean arrivals from which a partition is hot, and not merely one of too many busy ones
 BOLDEST = 16  # times the present replicas that a step without measured capacity may reach
 
 
-def over_limit(policy: Policy, seen: Assessment) -> bool | None:
-    """Whether the lag is over a limit; None where it cannot be told. A lower bound above the limit is enough for yes."""
+def over_limit(policy: Policy, seen: Assessment, was_over: bool) -> bool | None:
+    """Whether the lag is over a limit; None where it cannot be told. A lower bound above the limit is enough for yes.
+
+    Once over, it is back only clearly below: at the limit itself it would be told to and fro.
+    """
+    share = BACK if was_over else 1.0
     lag, seconds = seen.settled_lag, seen.settled_seconds
     if lag is None or seconds is None:
         return None
-    by_count = policy.max_messages is not None and lag > policy.max_messages
-    by_time = policy.max_seconds is not None and seconds > policy.max_seconds
+    by_count = policy.max_messages is not None and lag > share * policy.max_messages
+    by_time = policy.max_seconds is not None and seconds > share * policy.max_seconds
     if by_count or by_time:
         return True
     return False if seen.exact and (seen.aged or policy.max_seconds is None) else None

@@ -20,7 +20,7 @@ from floodwarden.cluster.events import ObjectRef
 from floodwarden.cluster.status import Resource as StatusResource
 from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Gap
-from floodwarden.core.broker_conditions import broker_conditions, broker_notices
+from floodwarden.core.broker_conditions import away, broker_conditions, broker_notices
 from floodwarden.core.observation import Query, Snapshot, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
@@ -98,17 +98,19 @@ class BrokerLoop:
             readings = outcome.readings
             self._services.metrics.sweep(self.key, ended - began, outcome.requests, len(outcome.unreachable))
             missing: Unknown = Unknown(UnknownReason.BROKER_ERROR, "the sweep brought no answer")
+            caution = away(outcome)
         else:
-            readings = {}
+            readings, caution = {}, None
             if not self._resource.paused:
                 self._services.metrics.sweep_failed(self.key, outcome.reason.value)
             missing = outcome
         bound = set(self._watches(self.key))  # an edit may have taken a policy away meanwhile
+        queries = [(watch, query) for watch, query in queries if watch in bound]
         results = await asyncio.gather(
-            *(watch.sweep(query, readings.get(query.subscription, missing), at) for watch, query in queries if watch in bound),
+            *(watch.sweep(query, readings.get(query.subscription, missing), at, caution) for watch, query in queries),
             return_exceptions=True,
         )
-        for watch, result in zip((watch for watch, _ in queries if watch in bound), results, strict=True):
+        for (watch, _), result in zip(queries, results, strict=True):
             if isinstance(result, Exception):
                 _log.error("policy failed", policy=str(watch.key), exc_info=result)
         await self._tell(outcome, len(queries), began, ended)

@@ -77,7 +77,7 @@ def status_of(
         observed_generation=generation,
         state=word.value,
         message=_sentence(shown, word)[:1024],
-        lag=None if seen.lag is None else api.Lag(messages=seen.lag, seconds=seen.seconds, exact=seen.exact),
+        lag=_lag(seen),
         rates=api.Rates(
             produced=seen.produced,
             consumed=seen.consumed,
@@ -106,6 +106,13 @@ def _sentence(shown: Conditions, word: Reason) -> str:
         if shown[type_].reason is word:
             return shown[type_].message
     return shown[Type.WITHIN_LAG].message
+
+
+def _lag(seen: Assessment) -> api.Lag | None:
+    """What waits; without an age as long as that is only bounded from below."""
+    if seen.lag is None:
+        return None
+    return api.Lag(messages=seen.lag, seconds=seen.seconds if seen.aged else None, exact=seen.exact)
 
 
 def _capacity(capacity: Capacity | None) -> api.Capacity | None:
@@ -241,5 +248,6 @@ def _numbers(status: dict[str, Any], limit: float) -> Any:
     lag, rates = status.get("lag", {}), status.get("rates", {})
     return (
         round(20 * lag.get("messages", 0) / limit),
+        round(log(max(lag.get("seconds", 0.0), 5.0), 1.25)),
         [round(log(max(rates.get(name, 0.0), 1.0), 1.25)) for name in ("produced", "consumed")],
     )

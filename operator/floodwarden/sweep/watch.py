@@ -89,29 +89,32 @@ class PolicyWatch:
             # A new spec is a new start: a block, a window or an undo of the old one does not count against it.
             self._memory = started_anew(self._memory)
 
-    async def sweep(self, query: Query, reading: Reading | Unknown, at: float) -> None:
-        """One round: record, decide, act, tell. ``at`` is when the reading was taken, ``query`` what it answers.
+    async def sweep(self, query: Query, reading: Reading | Unknown, at: float, caution: Gap | None = None) -> None:
+        """One round: record, decide, act, tell. ``at`` is when the reading was taken, ``query`` what it answers, and
+        ``caution`` what was amiss with the brokers although they answered.
 
         An answer to a question that the policy no longer asks, because it was edited or deleted meanwhile, is left alone.
         """
         async with self._sweeping:
             if self._current and query.subscription == self._policy.subscription:
-                await self._sweep(reading, at)
+                await self._sweep(reading, at, caution)
 
     @property
     def _current(self) -> bool:
         """Whether the spec that we go by is still the one in the store: not deleted, edited or paused meanwhile."""
         return self._services.store.policies.get(self.key) is self._resource
 
-    async def _sweep(self, reading: Reading | Unknown, at: float) -> None:
+    async def _sweep(self, reading: Reading | Unknown, at: float, caution: Gap | None) -> None:
         if isinstance(reading, Unknown):
             self._history.lost()
         else:
             self._history.record(at, reading)
-        seen = assess(reading, self._history, at)
+        seen = assess(reading, self._history, at, caution)
         blocker = obstacle(self._resource, self._services.store)
         if blocker is None or self._target is None:
             await self._look(at)
+        if self._changed_by_others:
+            await self._services.owners.refresh()  # most likely a new autoscaler: name it rather than "somebody"
         blocker = blocker or self._target_obstacle()
         past = self._memory
         decision, self._memory = decide(self._policy, seen, self._known_target, blocker, past, at)
@@ -124,6 +127,11 @@ class PolicyWatch:
     @property
     def _known_target(self) -> Target | None:
         return self._target if isinstance(self._target, Target) else None
+
+    @property
+    def _changed_by_others(self) -> bool:
+        target, seen = self._known_target, self._memory.replicas_seen
+        return target is not None and seen is not None and target.replicas != seen
 
     async def _look(self, at: float) -> None:
         """Read the target when it is due: at every sweep while something is going on, else now and then."""
@@ -213,9 +221,10 @@ class PolicyWatch:
             self._post(Notice(False, Reason.PARTITIONS_ADDED, text))
 
     def _tell_step(self, decision: Decision) -> None:
-        """The step that was made. In DryRun none is, so the same one is decided again and told when its goal changes."""
+        """The step that was made. In DryRun none is, so it is decided again and again: told when its goal clearly changes."""
         dry_run = self._policy.dry_run
-        if decision.replicas is not None and not (dry_run and decision.replicas == self._would):
+        alike = dry_run and self._would and decision.replicas and 0.5 < decision.replicas / self._would < 2
+        if decision.replicas is not None and not alike:
             self._would = decision.replicas if dry_run else None
             self._post(step_notice(self._policy, decision))
         elif decision.replicas is None and decision.reason is Reason.STEADY:
