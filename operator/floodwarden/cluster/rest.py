@@ -91,7 +91,8 @@ class Rest:
             )
             data: bytes = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
-            self._away_until = time.monotonic() + AWAY_FOR
+            if isinstance(error, TimeoutError):  # a refusal is quick, and tried again at once
+                self._away_until = time.monotonic() + AWAY_FOR
             why = str(error) or f"no answer within {TIME_LIMIT.total} s"
             raise ApiError(Failure.UNREACHABLE, f"the API server cannot be reached: {why}") from error
         if not 200 <= response.status < 300:
