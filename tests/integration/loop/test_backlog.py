@@ -35,12 +35,12 @@ def test_a_spike_is_drained_after_one_jump(shop: Shop) -> None:
     assert replicas == [2, 4, 2]
 
     told = shop.events()
-    assert [reason for reason, _ in told] == ["OverLimit", "ScaledUp", "Drained", "ScaledDown"]
+    _tells_the_story([reason for reason, _ in told])
     numbers = (
         r"2 → 4 replicas: lag \d+ .*, limit 60 messages; [\d.]+/s arriving, one replica does 2\d\.\d/s, 8 partitions, ceiling 8"
     )
-    assert re.fullmatch(numbers, told[1][1])
-    assert shop.reasons(kind="Deployment") == ["OverLimit", "ScaledUp", "Drained", "ScaledDown"]
+    assert re.fullmatch(numbers, next(message for reason, message in told if reason == "ScaledUp"))
+    _tells_the_story(shop.reasons(kind="Deployment"))
     _, lag, _, current, desired, ceiling, state, _ = shop.kubectl.run(
         "get", "fwbp", POLICY, "-n", shop.namespace, "--no-headers"
     ).split()
@@ -49,6 +49,12 @@ def test_a_spike_is_drained_after_one_jump(shop: Shop) -> None:
     assert state == "Steady"
     described = shop.kafka.tool("kafka-consumer-groups", "--describe", "--group", shop.group)
     assert len(re.findall(rf"^{shop.group}\s+{shop.topic}\s", described, re.M)) == 8
+
+
+def _tells_the_story(reasons: list[str]) -> None:
+    """Each Event once. The step may come before the limit is passed: with a known capacity that it will be is seen ahead."""
+    assert sorted(reasons[:2]) == ["OverLimit", "ScaledUp"], reasons
+    assert reasons[2:] == ["Drained", "ScaledDown"], reasons
 
 
 def test_max_replicas_below_the_partitions(shop: Shop) -> None:
