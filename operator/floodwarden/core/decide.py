@@ -166,7 +166,8 @@ def _up(view: Outlook, current: int) -> Decision | None:
         if view.hot() and view.over:
             names = ", ".join(str(partition) for partition in view.hot()[:5])
             return Decision(Reason.PARTITION_HOT, f"{names}: more arrives than one replica can carry", desired=current)
-        if current >= view.most and view.over and not measuring and not view.carried_by(current):
+        known = seen.produced is not None and seen.consumed is not None
+        if current >= view.most and view.over and known and not measuring and not view.carried_by(current):
             return Decision(Reason.AT_CEILING, view.numbers(current, current), desired=current)
         return None
     if seen.surge is not None and not seen.surge_confirmed and current > 0 and view.policy.sweep_interval <= QUICK_SWEEP:
@@ -240,8 +241,9 @@ def _stay(view: Outlook, current: int) -> Decision:
     if view.over and seen.stalled:
         text = f"{len(seen.stalled)} of {seen.partitions} partitions stand still; more replicas would not move them"
         return Decision(Reason.PARTITION_STALLED, text, desired=current)
-    if view.over:
-        return Decision(Reason.OVER_LIMIT, f"{current} replicas are enough to drain within catchUp", desired=current)
+    if view.over and seen.produced is not None:
+        within = "within catchUp" if view.eta is None else f"in about {max(1.0, view.eta):.0f} s"
+        return Decision(Reason.OVER_LIMIT, f"{current} replicas are enough to drain the backlog {within}", desired=current)
     if seen.caution is not None and current > view.floor:
         return Decision(seen.caution.reason, seen.caution.message, desired=current)
     if seen.produced is None:

@@ -82,6 +82,14 @@ def test_at_the_ceiling_says_so() -> None:
     assert last(world).replicas is None
 
 
+def test_the_first_reading_of_a_backlog_does_not_tell_the_ceiling() -> None:
+    """After a restart the rates are not known, so it is not known either that the backlog does not shrink."""
+    world = World(policy(), step_shaped(60, 60, 0, 0), replicas=24, memory=Memory(capacity=MEASURED))
+    world.ends = [10_000.0] * 24
+    world.tick()
+    assert (last(world).over, last(world).reason) == (True, Reason.FIRST_READING)
+
+
 def test_at_the_largest_even_spread_below_max_replicas() -> None:
     """Where maxReplicas lies between two even spreads, the lower one is gone to, and not said to be enough."""
     busy = step_shaped(3000, 3000, 0, 0)
