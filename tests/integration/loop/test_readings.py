@@ -9,29 +9,30 @@ from tests.integration.loop.shop import Shop
 
 
 def hold(shop: Shop) -> None:
-    """Add replicas by hand, and see that they are left for much longer than the window of five seconds."""
-    shop.scale(3)
-    shop.await_status(lambda s: s["replicas"]["current"] == 3, "seen", within=30)
-    shop.let_it_decide(16)
+    """See that three replicas are left for longer than the window of ten seconds."""
+    shop.let_it_decide(26)
     assert shop.replicas() == 3
+
+
+WINDOW = {"scaleDown": {"stabilization": "10s"}}
 
 
 def test_a_topic_is_deleted_and_created_again(shop: Shop) -> None:
     """A deleted topic is missing; one of the same name is another topic, whose lag is not known before a commit."""
-    shop.make_topic(2)
-    shop.idle(1)
+    shop.make_topic(4)
+    shop.idle(3)
     shop.broker()
-    shop.policy()
+    shop.policy(consumers=WINDOW)
     shop.await_condition("WithinLag", "True", "WithinLimit")
     shop.delete_topic(shop.topic)
     assert shop.topic in shop.await_condition("WithinLag", "Unknown", "TopicMissing")
     hold(shop)
-    shop.make_topic(2, read=False)
-    shop.produce(4, partitions=range(2))
+    shop.make_topic(4, read=False)
+    shop.produce(2)
     shop.await_condition("WithinLag", "Unknown", "TopicRecreated")
     shop.let_it_decide()
     assert shop.replicas() == 3
-    shop.kafka.commit(shop.group, shop.topic, {0: 4, 1: 4})
+    shop.kafka.commit(shop.group, shop.topic, dict.fromkeys(range(4), 2))
     shop.await_condition("WithinLag", "True", "WithinLimit")
     told = shop.reasons()
     assert told[0] == "TopicMissing"
@@ -55,16 +56,16 @@ def test_partitions_are_added(shop: Shop) -> None:
 
 def test_a_group_that_never_committed(shop: Shop) -> None:
     """Without any commit the lag is not known, and said so, not zero."""
-    shop.make_topic(2, read=False)
-    shop.produce(50, partitions=range(2))
-    shop.idle(1)
+    shop.make_topic(4, read=False)
+    shop.produce(50)
+    shop.idle(3)
     shop.broker()
-    shop.policy()
+    shop.policy(consumers=WINDOW)
     shop.await_condition("WithinLag", "Unknown", "NoCommitYet")
     hold(shop)
     assert shop.measure("policy_lag_messages") is None
     assert shop.measure("policy_within_limit") is None
-    shop.kafka.commit(shop.group, shop.topic, {0: 50, 1: 50})
+    shop.kafka.commit(shop.group, shop.topic, dict.fromkeys(range(4), 50))
     shop.await_condition("WithinLag", "True", "WithinLimit")
 
 
@@ -73,7 +74,7 @@ def test_messages_expired_before_they_were_read(shop: Shop, tmp_path: Path) -> N
     shop.make_topic(2)
     shop.produce(50, partitions=range(2))
     shop.kafka.commit(shop.group, shop.topic, {0: 10, 1: 50})
-    shop.idle(1)
+    shop.idle(2)
     shop.broker()
     shop.policy()
     shop.await_status(lambda s: s.get("lag") and s["lag"]["messages"] == 40, "the lag read")
@@ -83,7 +84,8 @@ def test_messages_expired_before_they_were_read(shop: Shop, tmp_path: Path) -> N
     message = shop.await_event("OffsetBelowLogStart")
     assert f"{shop.topic}-0 of 2 partitions (20 messages)" in message
     shop.await_status(lambda s: s["lag"]["messages"] == 20 and not s["lag"]["exact"], "what is left to read")
-    hold(shop)
+    shop.let_it_decide()
+    assert shop.replicas() == 2
     shop.kafka.commit(shop.group, shop.topic, {0: 50})
     shop.await_condition("WithinLag", "True", "WithinLimit")
     assert shop.reasons().count("OffsetBelowLogStart") == 1

@@ -21,8 +21,12 @@ def keda(kubectl: Kubectl) -> Iterator[None]:
 
 
 def below_minimum(shop: Shop, kind: str = "Deployment") -> None:
-    """A subscription without lag and a policy that wants two replicas where there is one: whoever may scale, does."""
+    """A policy that wants two replicas where there is one: whoever may scale, does.
+
+    A few messages wait, within the limit, so that the target is looked at in every sweep.
+    """
     shop.make_topic(4)
+    shop.produce(1)
     shop.broker()
     shop.policy(target={"kind": kind, "name": POLICY}, consumers={"minReplicas": 2})
 
