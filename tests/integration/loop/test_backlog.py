@@ -54,7 +54,9 @@ def test_a_spike_is_drained_after_one_jump(shop: Shop) -> None:
 def _tells_the_story(reasons: list[str]) -> None:
     """Each Event once. The step may come before the limit is passed: with a known capacity that it will be is seen ahead."""
     assert sorted(reasons[:2]) == ["OverLimit", "ScaledUp"], reasons
-    assert reasons[2:] == ["Drained", "ScaledDown"], reasons
+    assert reasons[2:4] == ["Drained", "ScaledDown"], reasons
+    # On a busy machine the rebalance of the step down may take long enough to pass the limit for a moment.
+    assert reasons[4:] in ([], ["OverLimit", "Drained"]), reasons
 
 
 def test_max_replicas_below_the_partitions(shop: Shop) -> None:
