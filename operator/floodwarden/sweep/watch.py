@@ -33,6 +33,7 @@ from floodwarden.sweep.report import Throttle, from_api, restore, status_of, wou
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
+NEVER = float("-inf")
 LOOK_EVERY = 15.0  # seconds between two looks at a target that nothing is expected of
 RETRY_STATUS = 2.0  # seconds until a status that could not be written is tried again
 POLICIES = StatusResource(f"{GROUP}/{VERSION}", "backlogpolicies")
@@ -54,12 +55,17 @@ class PolicyWatch:
         self._conditions = policy.status.conditions
         self._throttle = Throttle()
         self._target: Target | TargetProblem | None = None
-        self._looked_at = float("-inf")
+        self._looked_at = NEVER
         self._attend = True
         self._would = would(policy)  # what DryRun last told
         self._status_not_before = 0.0
         self._newer: tuple[BacklogPolicy, float] | None = None  # a changed spec, until the running sweep has ended
         self._sweeping = asyncio.Lock()
+
+    @property
+    def uid(self) -> str:
+        """Which of the policies that have had this name it watches."""
+        return self._resource.metadata.uid
 
     def query(self) -> Query:
         """What the next sweep should read."""
@@ -84,7 +90,7 @@ class PolicyWatch:
             self._history = History()
         if (before.broker, before.subscription, before.target) != (policy.broker, policy.subscription, policy.target):
             self._memory = Memory()
-            self._looked_at = float("-inf")
+            self._looked_at = NEVER
         else:
             # A new spec is a new start: a block, a window or an undo of the old one does not count against it.
             self._memory = started_anew(self._memory)
@@ -104,6 +110,12 @@ class PolicyWatch:
         """Whether the spec that we go by is still the one in the store: not deleted, edited or paused meanwhile."""
         return self._services.store.policies.get(self.key) is self._resource
 
+    @property
+    def _exists(self) -> bool:
+        """Whether the policy is still there, edited or not."""
+        found = self._services.store.policies.get(self.key)
+        return found is not None and found.metadata.uid == self.uid
+
     async def _sweep(self, reading: Reading | Unknown, at: float, caution: Gap | None) -> None:
         if isinstance(reading, Unknown):
             self._history.lost()
@@ -111,18 +123,24 @@ class PolicyWatch:
             self._history.record(at, reading)
         seen = assess(reading, self._history, at, caution)
         blocker = obstacle(self._resource, self._services.store)
-        if blocker is None or self._target is None:
+        if blocker is None or self._looked_at == NEVER:
             await self._look(at)
         if self._changed_by_others:
             await self._services.owners.refresh()  # most likely a new autoscaler: name it rather than "somebody"
+        if not self._current:
+            return
         blocker = blocker or self._target_obstacle()
         past = self._memory
         decision, self._memory = decide(self._policy, seen, self._known_target, blocker, past, at)
+        decided = self._memory
         if decision.replicas is not None and not self._policy.dry_run:
             decision, blocker = await self._act(decision, seen, at)
         self._attend = decision.attend or decision.replicas is not None
-        if self._current:
+        acted = self._memory is not decided
+        if self._current or (acted and self._exists):
             await self._tell(seen, decision, blocker, past, at)
+        else:
+            self._memory = past  # nothing of this was done or told: it is for the new spec to find
 
     @property
     def _known_target(self) -> Target | None:
@@ -176,10 +194,14 @@ class PolicyWatch:
         self._memory = applied(before, decision, start, seen, at)
         # Until the write has answered, the next look at the target tells whether it was made.
         self._memory = replace(self._memory, replicas_seen=start)
-        unwritten = await self._write_intent(seen, decision, at)
-        if unwritten is not None or not self._current:
+        outcome = await self._write_intent(seen, decision, at)
+        if outcome in (StatusOutcome.UNREACHABLE, StatusOutcome.CONFLICT):
             self._memory = before
-            return _refused(decision, unwritten) if unwritten is not None else (_put_off(decision), None)
+            return _refused(decision, Gap(Reason.API_SERVER_UNREACHABLE, "a step could not be written down, so it was not made"))
+        if outcome is StatusOutcome.GONE or not self._current:  # the first to know that the policy was deleted is this write
+            self._memory = before
+            return _put_off(decision), None
+        self._looked_at = NEVER  # what was read says nothing any more, also where this is cancelled
         async with self._services.calls:
             written = await self._services.scale.write(ref, self._target, decision.replicas)
         if isinstance(written, TargetProblem):
@@ -188,9 +210,8 @@ class PolicyWatch:
             if written.reason is TargetProblemReason.CHANGED:
                 return _put_off(decision), None
             return _refused(decision, _gap(written))
-        self._target = written
+        self._target, self._looked_at = written, at
         self._memory = replace(self._memory, replicas_seen=written.replicas)
-        self._services.metrics.step(self.key, decision)
         _log.info(
             "scaled",
             policy=str(self.key),
@@ -227,6 +248,8 @@ class PolicyWatch:
         if decision.replicas is not None and not alike:
             self._would = decision.replicas if dry_run else None
             self._post(step_notice(self._policy, decision))
+            if not dry_run:
+                self._services.metrics.step(self.key, decision)
         elif decision.replicas is None and decision.reason is Reason.STEADY:
             self._would = None
 
@@ -238,13 +261,10 @@ class PolicyWatch:
             about.append(ObjectRef.of(self._resource.target, target))
         self._services.tell(notice, *about)
 
-    async def _write_intent(self, seen: Assessment, decision: Decision, at: float) -> Gap | None:
-        """Write a step down before it is made, so that whoever comes after us knows it for ours; or why that failed."""
+    async def _write_intent(self, seen: Assessment, decision: Decision, at: float) -> StatusOutcome:
+        """Write a step down before it is made, so that whoever comes after us knows it for ours."""
         shown = conditions(self._policy, seen, decision, None, self._memory, self._shown, at)
-        outcome = await self._put(self._status(shown, seen, decision), at)
-        if outcome is StatusOutcome.UNREACHABLE:
-            return Gap(Reason.API_SERVER_UNREACHABLE, "a step could not be written down, so it was not made")
-        return None
+        return await self._put(self._status(shown, seen, decision), at)
 
     async def _write(self, seen: Assessment, decision: Decision, at: float) -> None:
         """Write the status when it is worth it."""
