@@ -35,6 +35,7 @@ from floodwarden.sweep.store import Key, key_of
 
 NEVER = float("-inf")
 LOOK_EVERY = 15.0  # seconds between two looks at a target that nothing is expected of
+RETRY_STEP = 15.0  # seconds until a step that the API server refused is tried again
 RETRY_STATUS = 2.0  # seconds until a status that could not be written is tried again
 POLICIES = StatusResource(f"{GROUP}/{VERSION}", "backlogpolicies")
 
@@ -57,6 +58,7 @@ class PolicyWatch:
         self._target: Target | TargetProblem | None = None
         self._looked_at = NEVER
         self._attend = True
+        self._refusal: tuple[Gap, float] | None = None  # of the last step, and until when it counts
         self._would = would(policy)  # what DryRun last told
         self._status_not_before = 0.0
         self._newer: tuple[BacklogPolicy, float] | None = None  # a changed spec, until the running sweep has ended
@@ -86,6 +88,7 @@ class PolicyWatch:
         self._policy = wanted(policy, sweep_interval)
         if before.metadata.generation == policy.metadata.generation and before.metadata.uid == policy.metadata.uid:
             return
+        self._refusal = None
         if (before.broker, before.subscription) != (policy.broker, policy.subscription):
             self._history = History()
         if (before.broker, before.subscription, before.target) != (policy.broker, policy.subscription, policy.target):
@@ -129,7 +132,7 @@ class PolicyWatch:
             await self._services.owners.refresh()  # most likely a new autoscaler: name it rather than "somebody"
         if not self._current:
             return
-        blocker = blocker or self._target_obstacle()
+        blocker = blocker or self._target_obstacle(at)
         past = self._memory
         decision, self._memory = decide(self._policy, seen, self._known_target, blocker, past, at)
         decided = self._memory
@@ -159,7 +162,7 @@ class PolicyWatch:
             self._target = await self._services.scale.read(self._resource.target, pods=self._attend)
         self._looked_at = at
 
-    def _target_obstacle(self) -> Gap | None:
+    def _target_obstacle(self, at: float) -> Gap | None:
         if isinstance(self._target, TargetProblem):
             return _gap(self._target)
         owners = self._services.owners
@@ -168,7 +171,9 @@ class PolicyWatch:
         if owners.problem is not None:
             return _owners_gap(owners.problem)
         owner = owners.owner_of(self._resource.target)
-        return conflict(self._resource, owner) if owner else None
+        if owner is not None:
+            return conflict(self._resource, owner)
+        return self._refusal[0] if self._refusal is not None and at < self._refusal[1] else None
 
     async def _act(self, decision: Decision, seen: Assessment, at: float) -> tuple[Decision, Gap | None]:
         """Change the replicas, if everything is still as it was when that was decided."""
@@ -209,6 +214,8 @@ class PolicyWatch:
                 self._memory = before
             if written.reason is TargetProblemReason.CHANGED:
                 return _put_off(decision), None
+            if written.reason in (TargetProblemReason.REFUSED, TargetProblemReason.FORBIDDEN):
+                self._refusal = _gap(written), at + RETRY_STEP
             return _refused(decision, _gap(written))
         self._target, self._looked_at = written, at
         self._memory = replace(self._memory, replicas_seen=written.replicas)
