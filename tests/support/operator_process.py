@@ -28,6 +28,7 @@ class OperatorProcess:
         self.address = f"127.0.0.1:{port}"
         self._kubeconfig = kubeconfig
         self._args = args
+        self._pod = f"operator-{port}"
         self._process: subprocess.Popen[bytes] | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
@@ -40,7 +41,8 @@ class OperatorProcess:
                 [PROGRAM, "run", "--listen", self.address, "--log-format", "json", *self._args],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "KUBECONFIG": str(self._kubeconfig)},
+                # The pod's name stays the same, as that of a container that is started again.
+                env={**os.environ, "KUBECONFIG": str(self._kubeconfig), "POD_NAME": self._pod},
             )
 
     def await_ready(self, *, within: float = 60.0) -> None:

@@ -11,7 +11,9 @@ import typer
 
 from floodwarden.cli.logs import configure
 from floodwarden.cluster.client import ClusterConfigError
+from floodwarden.cluster.leases import own_namespace
 from floodwarden.handlers.process import run as run_process
+from floodwarden.sweep.shares import Superseded
 
 app = typer.Typer(
     name="floodwarden",
@@ -44,6 +46,15 @@ def run(
     namespaces: Annotated[
         str, typer.Option(envvar="FLOODWARDEN_NAMESPACES", help="Namespaces to watch, with commas between; all without it.")
     ] = "",
+    release: Annotated[
+        str, typer.Option(envvar="FLOODWARDEN_RELEASE", help="Replicas of the same release share the MessageBrokers.")
+    ] = "floodwarden",
+    lease_namespace: Annotated[
+        str,
+        typer.Option(
+            envvar="FLOODWARDEN_LEASE_NAMESPACE", help="Where the replicas' Leases live; the pod's namespace without it."
+        ),
+    ] = "",
     listen: Annotated[
         str, typer.Option(envvar="FLOODWARDEN_LISTEN", help="host:port of /metrics, /healthz and /readyz.")
     ] = "0.0.0.0:8080",
@@ -56,7 +67,10 @@ def run(
     configure(log_level.value, log_format is LogFormat.JSON)
     watched = sorted({name.strip() for name in namespaces.split(",") if name.strip()}) or None
     try:
-        asyncio.run(run_process(listen, watched))
+        asyncio.run(run_process(listen, watched, release, lease_namespace or own_namespace()))
+    except Superseded as error:
+        typer.echo(f"floodwarden: {error}; give every process a POD_NAME of its own", err=True)
+        raise typer.Exit(1) from error
     except ClusterConfigError as error:
         typer.echo(f"floodwarden: {error}", err=True)
         raise typer.Exit(2) from error

@@ -7,6 +7,7 @@
     Recorder(rest, pod_name)       # cluster.events: Events, in the background
     StatusWriter(rest)             # cluster.status: status of our resources
     SecretReader(rest)             # cluster.secrets: credentials by reference
+    LeaseClient(rest, …)           # cluster.leases: who may act
     list_objects(rest, …)          # cluster.listing: which of our resources exist
 
 Expected failures come back as values (``TargetProblem``, ``StatusResult``, ``SecretProblem``), never as exceptions.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,7 +23,8 @@ JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MESSAGE_LENGTH = 500  # characters; the API server may quote a whole object
 AWAY_FOR = 1.0  # seconds after a request without an answer in which no other is sent: a thousand time limits would add up
-TIME_LIMIT = aiohttp.ClientTimeout(total=10, sock_connect=3)  # seconds; the total includes waiting for a connection
+TIME_LIMIT = 10.0  # seconds for a request, waiting for a connection included
+CONNECT_LIMIT = 3.0  # seconds
 
 
 class Failure(Enum):
@@ -63,8 +65,12 @@ def path(api_version: str, *segments: str) -> str:
 class Rest:
     """Requests with raw bodies through one ``ApiClient``. Safe to use from many tasks of its event loop at once."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, *, within: float = TIME_LIMIT, fence: Callable[[], float] | None = None) -> None:
+        """``within`` seconds every request is answered or given up. ``fence`` tells for how many seconds this process may still
+        write: no write is sent when they are over, nor waits longer than that."""
         self._client = client
+        self._within = within
+        self._fence = fence
         self._away_until = 0.0  # monotonic seconds
 
     async def send(
@@ -77,7 +83,7 @@ class Rest:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> bytes:
-        """The answer's body as it came; ApiError for anything but success, within TIME_LIMIT."""
+        """The answer's body as it came; ApiError for anything but success, within the time limit."""
         if time.monotonic() < self._away_until:
             raise ApiError(Failure.UNREACHABLE, "the API server did not answer a moment ago")
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._client.user_agent}
@@ -86,18 +92,27 @@ class Rest:
             url = f"{url}?{urlencode(query)}"
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+            limit = self._limit(method)
             response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, _request_timeout=TIME_LIMIT
+                method, url, headers=headers, body=body, _request_timeout=limit
             )
             data: bytes = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
             if isinstance(error, TimeoutError):  # a refusal is quick, and tried again at once
                 self._away_until = time.monotonic() + AWAY_FOR
-            why = str(error) or f"no answer within {TIME_LIMIT.total} s"
+            why = str(error) or f"no answer within {self._within:g} s"
             raise ApiError(Failure.UNREACHABLE, f"the API server cannot be reached: {why}") from error
         if not 200 <= response.status < 300:
             raise _error(response.status, data)
         return data
+
+    def _limit(self, method: str) -> aiohttp.ClientTimeout:
+        total = self._within
+        if self._fence is not None and method != "GET":
+            total = min(total, self._fence())
+            if total <= 0:
+                raise ApiError(Failure.UNREACHABLE, "this replica's Lease has run out: another one may act now")
+        return aiohttp.ClientTimeout(total=total, sock_connect=min(total, CONNECT_LIMIT))
 
     async def get(self, path: str, *, accept: str = JSON, **query: str) -> dict[str, Any]:
         """One object or list as plain dictionaries."""

@@ -8,11 +8,14 @@ import signal
 import socket
 from collections.abc import Collection
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from uuid import uuid4
 
 import structlog
 
 from floodwarden.cluster.client import connect
 from floodwarden.cluster.events import Recorder
+from floodwarden.cluster.leases import LeaseClient
 from floodwarden.cluster.owners import OwnerIndex
 from floodwarden.cluster.rest import Rest
 from floodwarden.cluster.scale import ScaleClient
@@ -20,28 +23,39 @@ from floodwarden.cluster.secrets import SecretReader
 from floodwarden.cluster.status import StatusWriter
 from floodwarden.handlers.registry import watch
 from floodwarden.sweep.http import serve
+from floodwarden.sweep.intake import refresh
 from floodwarden.sweep.metrics import Metrics
 from floodwarden.sweep.resync import Resync
 from floodwarden.sweep.services import Services
+from floodwarden.sweep.shares import Shares
 from floodwarden.sweep.store import Store
 from floodwarden.sweep.supervisor import Supervisor
+
+LEASE_LIMIT = 2.0  # seconds for a request about Leases: a renewal must not outlast the tenure
 
 _log = structlog.get_logger(__name__)
 
 
-async def run(listen: str, namespaces: Collection[str] | None) -> None:
-    """Run the operator until SIGTERM or SIGINT. ``namespaces`` None means all of them."""
+async def run(listen: str, namespaces: Collection[str] | None, release: str, lease_namespace: str) -> None:
+    """Run the operator until SIGTERM or SIGINT. ``namespaces`` None means all of them.
+
+    Processes of one ``release`` share their work by Leases in ``lease_namespace``.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         client = await connect()
         stack.push_async_callback(client.close)
-        rest = Rest(client)
-        recorder = Recorder(rest, os.environ.get("POD_NAME") or socket.gethostname())
+        store, pod = Store(), _pod()
+        leases = LeaseClient(Rest(client, within=LEASE_LIMIT), lease_namespace, release)
+        shares = Shares(leases, store, partial(refresh, Rest(client), store, namespaces), release=release, pod=pod)
+        stack.push_async_callback(shares.close)
+        rest = Rest(client, fence=shares.remaining)
+        recorder = Recorder(rest, pod)
         stack.push_async_callback(recorder.close)
         services = Services(
-            store=Store(),
+            store=store,
             scale=ScaleClient(rest),
             owners=OwnerIndex(rest, namespaces),
             recorder=recorder,
@@ -50,20 +64,31 @@ async def run(listen: str, namespaces: Collection[str] | None) -> None:
             metrics=Metrics(),
         )
         services.metrics.count_dropped_events(lambda: recorder.dropped)
-        supervisor = Supervisor(services)
-        resync = Resync(rest, services.store, namespaces)
+        services.metrics.tell_shares(lambda: shares.count, lambda: shares.leading)
+        supervisor = Supervisor(services, shares)
+        resync = Resync(rest, store, namespaces)
+
+        def lost() -> None:
+            recorder.clear("another replica tells it")
 
         def not_alive() -> list[str]:
             return [*supervisor.problems, *(f"the watch streams have not told of {missed}" for missed in resync.stale)]
 
         def not_ready() -> list[str]:
-            return [*not_alive(), *([] if services.store.complete.is_set() else ["the resources have not been listed yet"])]
+            unlisted = [] if store.complete.is_set() else ["the resources have not been listed yet"]
+            return [*not_alive(), *shares.problems, *unlisted]
 
         runner = await serve(listen, services.metrics.registry, not_alive, not_ready)
         stack.push_async_callback(runner.cleanup)
-        _log.info("started", listen=listen, namespaces=sorted(namespaces) if namespaces else "all")
-        await _until_stopped(stop, supervisor.run(), resync.run(), watch(services.store, namespaces, stop))
+        _log.info("started", listen=listen, replica=shares.me, namespaces=sorted(namespaces) if namespaces else "all")
+        parts = (supervisor.run(), shares.keep(), shares.follow(supervisor.end, lost), resync.run())
+        await _until_stopped(stop, *parts, watch(store, namespaces, stop))
         _log.info("ended")
+
+
+def _pod() -> str:
+    """The name of the pod: there is one process of that name at a time. Outside of pods, a name nobody else has."""
+    return os.environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid4().hex[:8]}"
 
 
 async def _until_stopped(stop: asyncio.Event, *parts: object) -> None:

@@ -12,20 +12,18 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import kopf
-import structlog
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.messagebroker import MessageBroker
-from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
-from floodwarden.sweep.store import Key, Refused, Store
+from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.sweep.intake import take_in
+from floodwarden.sweep.store import Key, Store
 
 # For peering, which is off; without one kopf looks for the user's name, which a container's user need not have.
 IDENTITY: Any = "floodwarden"
 SERVER_TIMEOUT = 600  # whole seconds after which the API server ends a watch and it is taken up where it was
 INACTIVE_AFTER = 90.0  # seconds without even a bookmark after which a stream counts as dead
 CONNECT_WITHIN = 5.0
-
-_log = structlog.get_logger(__name__)
 
 
 def registry_for(store: Store) -> kopf.OperatorRegistry:
@@ -76,27 +74,13 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return dataclasses.replace(account, server=f"https://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def understand(kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[str, Any]) -> MessageBroker | BacklogPolicy:
-    """The typed object. A status that another version wrote and we do not know is left out; it is ours to write anew."""
-    try:
-        return kind.parse(body)
-    except InvalidManifest:
-        return kind.parse({name: value for name, value in body.items() if name != "status"})
-
-
 def _feeder(store: Store, kind: type[MessageBroker] | type[BacklogPolicy]) -> Any:
     async def feed(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
-        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         if event["type"] == "DELETED":
-            store.drop(kind, key, body["metadata"].get("uid"))
-            return
-        try:
-            store.put(understand(kind, body))
-        except InvalidManifest as error:
-            _log.error("manifest not understood", kind=kind.__name__, object=str(key), why=str(error))
-            meta, definition = body["metadata"], kind.definition
-            refused = Refused(definition.kind, definition.plural, key, meta["uid"], meta.get("generation", 0), str(error))
-            store.refuse(kind, refused)
+            meta = body["metadata"]
+            store.drop(kind, Key(meta["namespace"], meta["name"]), meta.get("uid"))
+        else:
+            take_in(store, kind, body)
 
     return feed

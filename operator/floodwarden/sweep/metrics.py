@@ -69,6 +69,13 @@ class Metrics:
         """Tell the recorder's own count of Events that could not be posted."""
         self.registry.register(_Dropped(dropped))
 
+    def tell_shares(self, held: Callable[[], int], leading: Callable[[], bool]) -> None:
+        """Tell what this replica holds, as it is at every scrape."""
+        brokers = Gauge("floodwarden_brokers_held", "MessageBrokers that this replica sweeps.", registry=self.registry)
+        brokers.set_function(held)
+        leader = Gauge("floodwarden_leader", "1 on the replica that looks after what has no broker.", registry=self.registry)
+        leader.set_function(leading)
+
     def policy(self, key: Key, seen: Assessment, decision: Decision, capacity: float | None, target: Target | None) -> None:
         """Everything that one decision says of a policy."""
         known = seen.lag is not None

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.core.target import TargetRef
+
+Held = TypeVar("Held", MessageBroker, BacklogPolicy)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,11 +50,13 @@ class Store:
         self.brokers: dict[Key, MessageBroker] = {}
         self.policies: dict[Key, BacklogPolicy] = {}
         self.refused: dict[tuple[str, Key], Refused] = {}
+        self._newest: dict[tuple[str, Key], tuple[int, str, Any]] = {}  # version, uid and status
         self.changed = asyncio.Event()
         self.complete = asyncio.Event()  # set once all that was there when the process began is here
 
     def put(self, resource: MessageBroker | BacklogPolicy) -> None:
         """Take in an object, unless what is here is newer: a watch that starts again tells old news first."""
+        self._note(resource)
         held: dict[Key, MessageBroker] | dict[Key, BacklogPolicy]
         held = self.brokers if isinstance(resource, MessageBroker) else self.policies
         self.refused.pop((type(resource).__name__, key_of(resource)), None)
@@ -60,9 +65,27 @@ class Store:
             if before.metadata.generation > resource.metadata.generation:
                 return
             if _acts_alike(before, resource):
-                return  # only status or labels: our own writes come back here
+                return  # only status or labels: our own writes come back here, or another replica's
         held[key_of(resource)] = resource  # type: ignore[assignment]
         self.changed.set()
+
+    def renewed(self, resource: Held) -> Held:
+        """The same object with the newest status that was told, held in its place: for whoever begins to act on it."""
+        _, uid, status = self._newest[type(resource).__name__, key_of(resource)]
+        if uid != resource.metadata.uid or status == resource.status:
+            return resource
+        renewed = resource.model_copy(update={"status": status})
+        held: dict[Key, Any] = self.brokers if isinstance(resource, MessageBroker) else self.policies
+        held[key_of(resource)] = renewed
+        return renewed
+
+    def _note(self, resource: MessageBroker | BacklogPolicy) -> None:
+        """Remember the newest status, by the API server's own count of versions."""
+        name, meta = (type(resource).__name__, key_of(resource)), resource.metadata
+        version = int(meta.resource_version) if meta.resource_version.isdecimal() else 0
+        known, uid, _ = self._newest.get(name, (0, meta.uid, None))
+        if version >= known or uid != meta.uid:
+            self._newest[name] = version, meta.uid, resource.status
 
     def refuse(self, kind: type[MessageBroker] | type[BacklogPolicy], refused: Refused) -> None:
         """Take note of an object that cannot be understood; nothing is done by what it said before."""
@@ -79,6 +102,7 @@ class Store:
         found = held.get(key)
         if found is not None and (uid is None or found.metadata.uid == uid):
             del held[key]
+            self._newest.pop((kind.__name__, key), None)
             self.changed.set()
 
     def policies_of(self, broker: Key) -> list[BacklogPolicy]:

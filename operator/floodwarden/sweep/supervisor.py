@@ -1,6 +1,6 @@
-"""Keeps one loop for each MessageBroker and one watch for each policy, as the store of specs says.
+"""Keeps one loop for each MessageBroker that is this replica's share, and one watch for each policy of these.
 
-Policies without a usable broker have no loop that would sweep them; they are looked after here.
+Policies without a usable broker have no loop that would sweep them; the replica that leads looks after them here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import structlog
 
+from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.sweep import clock
@@ -18,6 +19,7 @@ from floodwarden.sweep.binding import broker_obstacle
 from floodwarden.sweep.broker_loop import BrokerLoop
 from floodwarden.sweep.refusal import tell_refused
 from floodwarden.sweep.services import Services
+from floodwarden.sweep.shares import Shares
 from floodwarden.sweep.store import Key, Refused
 from floodwarden.sweep.watch import PolicyWatch
 
@@ -31,8 +33,9 @@ _log = structlog.get_logger(__name__)
 class Supervisor:
     """Runs until cancelled; then every loop has ended and every connection is closed."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, shares: Shares) -> None:
         self._services = services
+        self._shares = shares
         self._loops: dict[Key, tuple[MessageBroker, BrokerLoop, asyncio.Task[None]]] = {}
         self._watches: dict[Key, PolicyWatch] = {}
         self._told: set[Refused] = set()
@@ -65,9 +68,18 @@ class Supervisor:
                 except TimeoutError:
                     continue
         finally:
-            await asyncio.gather(*(self._end(key) for key in list(self._loops)))
+            await asyncio.gather(*(self.end(key) for key in list(self._loops)))
+
+    async def end(self, broker: Key | None) -> None:
+        """End all that is done for a broker (None: for what belongs to none), because it is no longer this replica's to do."""
+        if broker is not None and broker in self._loops:
+            await self._end_loop(broker)
+            self._services.metrics.forget_broker(broker)
+        self._drop_watches()
 
     async def _round(self) -> None:
+        if not self._shares.count and not self._shares.leading:
+            return  # a replica in reserve asks the API server nothing but the Leases
         if clock.now() - self._owners_at >= OWNERS_EVERY or not self._services.owners.known:
             await self._services.owners.refresh()
             self._owners_at = clock.now()
@@ -78,36 +90,53 @@ class Supervisor:
 
     def _follow_policies(self) -> None:
         store = self._services.store
-        for key in self._watches.keys() - store.policies.keys():
-            del self._watches[key]
-            self._services.metrics.forget_policy(key)
-        for key, policy in store.policies.items():
+        self._drop_watches()
+        for key, policy in list(store.policies.items()):
+            if not self._ours(policy):
+                continue
             broker = store.brokers.get(Key(*policy.broker))
             interval = broker.spec.sweep_interval.seconds if broker else DEFAULT_INTERVAL
             if key in self._watches:
                 self._watches[key].accept(policy, interval)
             else:
-                self._watches[key] = PolicyWatch(policy, interval, self._services)
+                self._watches[key] = PolicyWatch(store.renewed(policy), interval, self._services)
+
+    def _drop_watches(self) -> None:
+        """Forget the policies that are gone, or another replica's."""
+        policies = self._services.store.policies
+        for key in [key for key in self._watches if key not in policies or not self._ours(policies[key])]:
+            del self._watches[key]
+            self._services.metrics.forget_policy(key)
+
+    def _ours(self, policy: BacklogPolicy) -> bool:
+        """Whether it is for this replica to act on a policy."""
+        if broker_obstacle(policy, self._services.store) is not None:
+            return self._shares.leading
+        return self._shares.holds(Key(*policy.broker))
 
     async def _follow_brokers(self) -> None:
         store = self._services.store
         for key, (resource, _, _) in list(self._loops.items()):
             wanted = store.brokers.get(key)
             if wanted is None or wanted is not resource:
-                await self._end(key)
+                if key in self._loops:
+                    await self._end_loop(key)
                 if wanted is None:
                     self._services.metrics.forget_broker(key)
-        for key, resource in store.brokers.items():
-            if key not in self._loops:
+        for key in list(store.brokers):
+            if key not in self._loops and self._shares.holds(key):
+                resource = store.renewed(store.brokers[key])
                 loop = BrokerLoop(resource, self._services, self._bound)
                 task = asyncio.create_task(loop.run(), name=f"sweeps of {key}")
                 self._loops[key] = (resource, loop, task)
                 _log.info("watching broker", broker=str(key), interval=loop.interval)
 
-    async def _end(self, key: Key) -> None:
-        _, _, task = self._loops.pop(key)
-        task.cancel()
-        await asyncio.wait([task])
+    async def _end_loop(self, key: Key) -> None:
+        entry = self._loops[key]
+        entry[2].cancel()
+        await asyncio.wait([entry[2]])
+        if self._loops.get(key) is entry:  # two may wait for the same end
+            del self._loops[key]
 
     def _bound(self, broker: Key) -> Collection[PolicyWatch]:
         """The watches of the policies that this broker's sweep reads for."""
@@ -124,7 +153,7 @@ class Supervisor:
         orphans = [
             (self._watches[key], gap)
             for key, policy in store.policies.items()
-            if (gap := broker_obstacle(policy, store)) is not None
+            if key in self._watches and (gap := broker_obstacle(policy, store)) is not None
         ]
         results = await asyncio.gather(
             *(watch.sweep(watch.query(), Unknown(UnknownReason.BROKER_NOT_READY, gap.message), at) for watch, gap in orphans),
@@ -136,7 +165,7 @@ class Supervisor:
 
     async def _tell_refused(self) -> None:
         """Say on the objects themselves that they cannot be understood, once for each generation."""
-        refused = self._services.store.refused
+        refused = self._services.store.refused if self._shares.leading else {}
         self._told &= set(refused.values())
         for one in [one for one in refused.values() if one not in self._told]:
             await tell_refused(one, self._services)

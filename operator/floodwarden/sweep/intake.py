@@ -1,0 +1,53 @@
+"""From objects as the API server tells them to the store: the one way in, for the watch streams and for a fresh look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import structlog
+
+from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
+from floodwarden.cluster.listing import read_objects
+from floodwarden.cluster.rest import Rest
+from floodwarden.sweep.store import Key, Refused, Store
+
+AT_ONCE = 100  # objects taken in before others get their turn
+
+_log = structlog.get_logger(__name__)
+
+
+def take_in(store: Store, kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[str, Any]) -> None:
+    """Put an object into the store, or say there that it cannot be understood."""
+    try:
+        store.put(understand(kind, body))
+    except InvalidManifest as error:
+        meta, definition = body["metadata"], kind.definition
+        key = Key(meta["namespace"], meta["name"])
+        _log.error("manifest not understood", kind=kind.__name__, object=str(key), why=str(error))
+        refused = Refused(definition.kind, definition.plural, key, meta["uid"], meta.get("generation", 0), str(error))
+        store.refuse(kind, refused)
+
+
+def understand(kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[str, Any]) -> MessageBroker | BacklogPolicy:
+    """The typed object. A status that another version wrote and we do not know is left out; it is ours to write anew."""
+    try:
+        return kind.parse(body)
+    except InvalidManifest:
+        return kind.parse({name: value for name, value in body.items() if name != "status"})
+
+
+async def refresh(rest: Rest, store: Store, namespaces: Collection[str] | None) -> bool:
+    """Read all objects, with what another replica wrote a moment ago; False where the API server did not answer."""
+    for kind in (MessageBroker, BacklogPolicy):
+        bodies = await read_objects(rest, f"{GROUP}/{VERSION}", kind.definition.plural, namespaces)
+        if bodies is None:
+            return False
+        for number, body in enumerate(bodies):
+            take_in(store, kind, body)
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+    return True
