@@ -57,6 +57,11 @@ class OperatorProcess:
         self._process = None
         return status
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal that does not end it."""
+        assert self._process is not None, "it does not run"
+        self._process.send_signal(number)
+
     @property
     def running(self) -> bool:
         return self._process is not None

@@ -81,7 +81,7 @@ class LeaseClient:
             return None if error.failure is Failure.MISSING else self._problem(error)
 
     async def write(self, wanted: Lease, before: Lease | None) -> Lease | LeaseProblem:
-        """Make ``wanted`` of ``before``, if that is still the newest; with None if there is no such Lease yet."""
+        """Make ``wanted`` of ``before``, if that is still the newest or was deleted; with None if there is no such Lease yet."""
         body = self._body(wanted, before)
         try:
             if before is None:
@@ -127,7 +127,7 @@ class LeaseClient:
     def _problem(self, error: ApiError) -> LeaseProblem:
         where = f"Leases in namespace {self._namespace}"
         match error.failure:
-            case Failure.CONFLICT | Failure.MISSING:  # written, made or deleted by somebody else
+            case Failure.CONFLICT | Failure.MISSING:  # written or made by somebody else, or the namespace is gone
                 return LeaseProblem(LeaseProblemReason.CONFLICT, f"{where}: {error}")
             case Failure.FORBIDDEN | Failure.REFUSED:
                 advice = "grant them to Floodwarden's service account (see the Helm chart)"

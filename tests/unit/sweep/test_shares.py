@@ -34,8 +34,8 @@ class Server:
 
     def write(self, wanted: Lease, before: Lease | None) -> Lease | None:
         found = self.leases.get(wanted.name)
-        if (found.version if found else None) != (before.version if before else None):
-            return None
+        if found is not None and (before is None or found.version != before.version):
+            return None  # what is not there is made, also by a write over an older state
         self._version += 1
         self.leases[wanted.name] = replace(wanted, version=str(self._version))
         return self.leases[wanted.name]
