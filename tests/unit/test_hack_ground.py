@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from floodhack import imagebuild, instance, relay
+from floodhack import imagebuild, instance, kafka_jars, relay
 from floodhack.archive import write_image
 from floodhack.certificates import Authority
 from floodhack.errors import HackError
 from floodhack.gobuild import HELM, KIND, KUBERNETES
 from floodhack.instance import Instance, cache_dir
+from floodhack.kafka_settings import NODES, PORTS, KafkaSet
 from floodhack.kubeapi import kubeconfig
 from floodhack.leftovers import containers
 
@@ -53,6 +54,37 @@ def test_versions_are_pinned(module: object) -> None:
     assert module.version[0].isdigit()
     assert module.bin.name == f"{module.folder}-{module.version}"
     assert (module.source / "go.sum").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "version"), [(None, "4.3.1"), ("", "4.3.1"), ("4.3", "4.3.1"), ("3.9", "3.9.2"), ("4.0.1", "4.0.1")]
+)
+def test_kafkas_version_is_asked_for_by_line_or_in_full(asked: str | None, version: str) -> None:
+    """A release line stands for one patch of it, nothing for the default."""
+    assert kafka_jars.release(asked) == version
+
+
+@pytest.mark.parametrize("asked", ["4", "3.8", "newest", "../4.3.1", "4.3.1 "])
+def test_other_versions_of_kafka_are_refused(asked: str) -> None:
+    """What is no version is named, with what could be asked for."""
+    with pytest.raises(HackError, match=r"4\.3, 3\.9"):
+        kafka_jars.release(asked)
+
+
+def test_sets_of_two_versions_stand_side_by_side() -> None:
+    """Each has folder and ports of its own, in every instance."""
+    usual, other = KafkaSet(Instance(2)), KafkaSet(Instance(2), "3.9.2")
+    assert (usual.folder.name, other.folder.name) == ("kafka", "kafka-3.9.2")
+    ports = [{kafka.port(name, node) for name in PORTS for node in NODES} for kafka in (usual, other)]
+    assert not ports[0] & ports[1]
+    assert all(11000 < port < 12000 for port in ports[0] | ports[1])
+
+
+def test_kafkas_tools_are_known_by_version() -> None:
+    """Kafka 3 keeps some tools elsewhere and lacks others."""
+    assert kafka_jars.tools("4.3.1")["kafka-acls"].startswith("org.apache.kafka.tools.")
+    assert kafka_jars.tools("3.9.2")["kafka-acls"] == "kafka.admin.AclCommand"
+    assert "kafka-share-groups" not in kafka_jars.tools("3.9.2")
 
 
 def test_an_image_archive_accounts_for_its_layer(tmp_path: Path) -> None:

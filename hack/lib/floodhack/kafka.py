@@ -15,7 +15,7 @@ from functools import partial
 
 from floodhack.errors import HackError
 from floodhack.instance import Instance
-from floodhack.kafka_jars import DEFAULT_VERSION, jars, java, tool
+from floodhack.kafka_jars import jars, java, release, tool
 from floodhack.kafka_settings import CLIENT_LISTENERS, NODES, KafkaSet
 from floodhack.kafka_wire import can_coordinate_groups, can_create_topics, registered_nodes
 from floodhack.locking import lock
@@ -31,16 +31,11 @@ STOP_SECONDS = 60.0
 
 
 class Kafka:
-    """The Kafka brokers of one instance."""
+    """The Kafka brokers of one instance and one version (FLOODWARDEN_KAFKA unless given; a release line such as 3.9 will do)."""
 
     def __init__(self, instance: Instance, version: str | None = None) -> None:
-        self.set = KafkaSet(instance)
-        asked = version or os.environ.get("KAFKA_VERSION")
-        self.version: str = self.set.facts.get("version") or asked or DEFAULT_VERSION
-        if asked and asked != self.version:
-            raise HackError(
-                f"these brokers hold data of Kafka {self.version}, not {asked}; `hack/brokers down kafka` removes them"
-            )
+        self.version = release(version or os.environ.get("FLOODWARDEN_KAFKA"))
+        self.set = KafkaSet(instance, self.version)
 
     def up(self) -> None:
         """Make what is missing, start what is not running, return when all nodes are registered and topics can be made."""
@@ -49,7 +44,7 @@ class Kafka:
         with self._locked():
             self._end_strays()
             self.set.certificates.ensure()
-            self.set.write_clients(self.version)
+            self.set.write_clients()
             self._format()
             started = [node for node in NODES if self._start(node)]
             if started:
@@ -60,7 +55,7 @@ class Kafka:
     def down(self) -> None:
         """End the nodes and remove all they hold but their logs."""
         if not self.set.folder.exists():
-            say("no Kafka brokers here")
+            say(f"no brokers of Kafka {self.version} here")
             return
         with self._locked():
             # Their data goes too, so there is nothing for them to save first.
@@ -72,7 +67,7 @@ class Kafka:
                     shutil.rmtree(entry)
                 elif entry.is_file() and entry.suffix != ".lock":
                     entry.unlink()
-        say(f"Kafka is down; its logs are kept in {self.set.folder / 'logs'}")
+        say(f"Kafka {self.version} is down; its logs are kept in {self.set.folder / 'logs'}")
 
     def stop(self, node: int, *, kill: bool) -> None:
         """End one node: in order by default, at once with `kill`."""
@@ -94,7 +89,7 @@ class Kafka:
     def status(self) -> int:
         """Print a line per node; 0 when all are registered, else 3."""
         if not self.set.facts:
-            print("Kafka: not set up; `hack/brokers up kafka` makes it")
+            print(f"Kafka {self.version}: not set up; `hack/brokers up kafka` makes it")
             return 3
         seen = {node: registered_nodes(self.set.port("PLAINTEXT", node)) for node in NODES}
         print(f"Kafka {self.version}, cluster {self.set.facts['cluster_id']}")
@@ -151,6 +146,9 @@ class Kafka:
         daemon = self.set.daemon(node)
         if daemon.pid() is not None:
             return False
+        held = self.set.facts["version"]
+        if held != self.version:
+            raise HackError(f"these brokers hold data of Kafka {held}; `hack/brokers down kafka` removes it")
         taken = [port for port in (self.set.port(name, node) for name in CLIENT_LISTENERS) if listening(port)]
         if taken:
             raise HackError(f"port {taken[0]} is in use by another program; choose another FLOODWARDEN_INSTANCE (0 to 9)")
@@ -183,7 +181,7 @@ class Kafka:
 
     def _must_exist(self) -> None:
         if not self.set.facts:
-            raise HackError("there are no Kafka brokers in this instance; run `hack/brokers up kafka` first")
+            raise HackError(f"no brokers of Kafka {self.version} are in this instance; run `hack/brokers up kafka` first")
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock(self.set.folder / "set.lock", "these brokers")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from floodhack.locking import lock
 from floodhack.presence import ensure_java
 from floodhack.progress import run_logged, say
 
-DEFAULT_VERSION = "4.3.1"
+# By release line, the oldest of them last: what the contract tests run against. The first is the one that runs unless asked.
+VERSIONS = {"4.3": "4.3.1", "3.9": "3.9.2"}
+DEFAULT_VERSION = next(iter(VERSIONS.values()))
 SOURCES = CHECKOUT / "hack" / "kafka"
 
 # Serial collector and first compiler only: three brokers on two cores start sooner and idle cheaper.
@@ -43,8 +46,31 @@ TOOLS = {
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
     "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
 }
+# Kafka 3 has these elsewhere, and does not have those.
+TOOLS_OF_3 = {
+    "kafka-acls": "kafka.admin.AclCommand",
+    "kafka-broker-api-versions": "kafka.admin.BrokerApiVersionsCommand",
+    "kafka-console-producer": "kafka.tools.ConsoleProducer",
+    "kafka-dump-log": "kafka.tools.DumpLogSegments",
+}
+NEWER_THAN_3 = {"kafka-groups", "kafka-share-groups"}
 # These work on files, or take their servers in a way of their own.
 WITHOUT_BOOTSTRAP = {"kafka-dump-log", "kafka-producer-perf-test"}
+
+
+def release(asked: str | None) -> str:
+    """The version asked for, in full: that of a release line such as 3.9, the default for nothing; HackError when it is none."""
+    version = VERSIONS.get(asked, asked) if asked else DEFAULT_VERSION
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise HackError(f"{asked!r} is no version of Kafka; give one in full, or one of {', '.join(VERSIONS)}")
+    return version
+
+
+def tools(version: str) -> dict[str, str]:
+    """Kafka's own tools in one version: their name → their class."""
+    if not version.startswith("3."):
+        return TOOLS
+    return {name: main for name, main in (TOOLS | TOOLS_OF_3).items() if name not in NEWER_THAN_3}
 
 
 def jars(version: str) -> Path:
@@ -76,8 +102,9 @@ def java(version: str, main: str, *, heap: str, log4j2: str, options: tuple[str,
 
 def tool(version: str, name: str, bootstrap: str, args: list[str]) -> list[str]:
     """The command line of one of Kafka's own tools, pointed at `bootstrap` unless the arguments name servers themselves."""
-    if name not in TOOLS:
-        raise HackError(f"no tool is called {name!r}; there are: {', '.join(sorted(TOOLS))}")
+    known = tools(version)
+    if name not in known:
+        raise HackError(f"Kafka {version} has no tool called {name!r}; there are: {', '.join(sorted(known))}")
     if name not in WITHOUT_BOOTSTRAP and not any(arg.startswith("--bootstrap-") for arg in args):
         args = ["--bootstrap-server", bootstrap, *args]
-    return [*java(version, TOOLS[name], heap="256m", log4j2="tools-log4j2.properties"), *args]
+    return [*java(version, known[name], heap="256m", log4j2="tools-log4j2.properties"), *args]

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from floodhack.instance import Instance
-from floodhack.kafka_jars import SOURCES
+from floodhack.kafka_jars import DEFAULT_VERSION, SOURCES
 from floodhack.kafka_tls import Certificates
 from floodhack.process import Daemon
 
 NODES = (0, 1, 2)
 HOST = "127.0.0.1"
 PORTS = {"PLAINTEXT": 9092, "SSL": 9093, "SASL_PLAINTEXT": 9094, "SASL_SSL": 9095, "CONTROLLER": 9096}
+# Sets of other versions than the default stand beside it.
+OTHER_VERSIONS = 300
 CLIENT_LISTENERS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SCRAM_USER, PLAIN_USER = "floodwarden", "floodwarden-plain"
 SCRAM_MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256")
@@ -30,14 +32,15 @@ SCRAM_MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256")
 
 @dataclass(frozen=True)
 class KafkaSet:
-    """Three combined nodes (controller and broker) of one instance."""
+    """Three combined nodes (controller and broker) of one instance and one version of Kafka."""
 
     instance: Instance
+    version: str = DEFAULT_VERSION
 
     @property
     def folder(self) -> Path:
         """Where everything of this set lies: data, certificates, passwords, pid files, logs."""
-        return self.instance.broker("kafka")
+        return self.instance.broker("kafka" if self._usual else f"kafka-{self.version}")
 
     @property
     def clients(self) -> Path:
@@ -51,7 +54,7 @@ class KafkaSet:
 
     def port(self, listener: str, node: int) -> int:
         """The port of one node's listener."""
-        return self.instance.port(PORTS[listener] + 100 * node)
+        return self.instance.port(PORTS[listener] + 100 * node + (0 if self._usual else OTHER_VERSIONS))
 
     def bootstrap(self, listener: str) -> list[str]:
         """All nodes' addresses on one listener, as clients want them."""
@@ -75,12 +78,12 @@ class KafkaSet:
         known: dict[str, Any] = json.loads(self.clients.read_text()) if self.clients.exists() else {}
         return known
 
-    def write_clients(self, version: str) -> None:
+    def write_clients(self) -> None:
         """Make passwords and a cluster id, and write them with everything else a client needs, unless that exists."""
         if self.facts:
             return
         facts = {
-            "version": version,
+            "version": self.version,
             "cluster_id": base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "x"),
             "bootstrap": {listener: self.bootstrap(listener) for listener in CLIENT_LISTENERS},
             "ca": str(self.certificates.ca),
@@ -116,6 +119,10 @@ class KafkaSet:
         scram = self.facts["scram"]
         user = f"name={scram['username']},password={scram['password']}"
         return [part for mechanism in SCRAM_MECHANISMS for part in ("--add-scram", f"{mechanism}=[{user}]")]
+
+    @property
+    def _usual(self) -> bool:
+        return self.version == DEFAULT_VERSION
 
 
 def write_private(path: Path, text: str) -> None:

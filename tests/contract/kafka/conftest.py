@@ -1,8 +1,11 @@
-"""Fixtures of the contract tests of ``floodwarden.brokers.kafka``: three real nodes, and an adapter connected to them."""
+"""Fixtures of the contract tests of ``floodwarden.brokers.kafka``: three real nodes, and an adapter connected to them.
+
+Every test that uses the brokers runs against each version in ``floodhack.kafka_jars.VERSIONS``, unless it names one itself
+(``OLDEST``, ``NEWEST``). The brokers of the older versions run only while tests use them.
+"""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -10,27 +13,32 @@ from uuid import uuid4
 
 import pytest
 
-from floodhack.instance import CHECKOUT, Instance
+from floodhack.kafka_jars import VERSIONS, release
 from floodwarden.brokers.kafka import KafkaBroker, Security
-from tests.contract.kafka.real_kafka import RealKafka
+from tests.contract.kafka.real_kafka import RealKafka, hack_brokers
 
 Connect = Callable[..., KafkaBroker]
 
 
-def _hack_brokers(*args: str) -> int:
-    command = [sys.executable, str(CHECKOUT / "hack" / "brokers"), *args]
-    return subprocess.run(command, stdout=sys.stderr, check=False).returncode
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of this folder against every version; those elsewhere that borrow ``kafka`` get the newest one."""
+    named = any("kafka" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "kafka" in metafunc.fixturenames and not named:
+        metafunc.parametrize("kafka", VERSIONS, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[RealKafka]:
-    """The brokers of FLOODWARDEN_INSTANCE: those that run, or some made for this session and ended with it."""
-    found = _hack_brokers("status", "kafka") == 0
-    if _hack_brokers("up", "kafka") != 0:
-        pytest.fail("hack/brokers up kafka failed: run it by hand, and see `hack/brokers logs kafka`")
-    yield RealKafka(Instance.current())
+def kafka(request: pytest.FixtureRequest) -> Iterator[RealKafka]:
+    """The brokers of FLOODWARDEN_INSTANCE: those that run, or some made for as long as tests use them."""
+    version = release(getattr(request, "param", None))
+    found = hack_brokers(version, "status", "kafka", stdout=sys.stderr).returncode == 0
+    if hack_brokers(version, "up", "kafka", stdout=sys.stderr).returncode != 0:
+        pytest.fail(
+            f"FLOODWARDEN_KAFKA={version} hack/brokers up kafka failed: run it by hand, and see `hack/brokers logs kafka`"
+        )
+    yield RealKafka(version)
     if not found:
-        _hack_brokers("down", "kafka")
+        hack_brokers(version, "down", "kafka", stdout=sys.stderr)
 
 
 @pytest.fixture

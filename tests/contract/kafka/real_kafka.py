@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import sys
 import time
@@ -15,16 +15,18 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Produc
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from floodhack.instance import CHECKOUT, Instance
+from floodhack.kafka_settings import KafkaSet
 from floodwarden.brokers.kafka import Security
 
 NODES = (0, 1, 2)
 
 
 class RealKafka:
-    """The brokers of FLOODWARDEN_INSTANCE, which run."""
+    """The brokers of FLOODWARDEN_INSTANCE and of one version, which run."""
 
-    def __init__(self, instance: Instance) -> None:
-        self.facts: dict[str, Any] = json.loads((instance.broker("kafka") / "clients.json").read_text())
+    def __init__(self, version: str) -> None:
+        self.set = KafkaSet(Instance.current(), version)
+        self.facts: dict[str, Any] = self.set.facts
         self.bootstrap: list[str] = self.facts["bootstrap"]["PLAINTEXT"]
         self._admin = AdminClient({"bootstrap.servers": ",".join(self.bootstrap)})
 
@@ -68,6 +70,10 @@ class RealKafka:
                 failures.append(error)
 
         producer = Producer({"bootstrap.servers": ",".join(self.bootstrap), "acks": "all"})
+        # A node that has not heard of new partitions yet would make the client refuse to write to them.
+        wait_for(
+            lambda: counts.keys() <= producer.list_topics(topic, 10).topics[topic].partitions.keys(), f"all of {topic} known"
+        )
         for partition, count in counts.items():
             for number in range(count):
                 producer.produce(topic, str(number), partition=partition, on_delivery=delivered)
@@ -95,12 +101,17 @@ class RealKafka:
 
     def brokers(self, *args: str) -> str:
         """Run hack/brokers; what it prints on standard output."""
-        command = [sys.executable, str(CHECKOUT / "hack" / "brokers"), *args]
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        return hack_brokers(self.set.version, *args, stdout=subprocess.PIPE, check=True).stdout
 
     def _led(self, topic: str) -> int:
         found = self._admin.list_topics(topic, timeout=10).topics[topic].partitions.values()
         return sum(partition.leader >= 0 for partition in found)
+
+
+def hack_brokers(version: str, *args: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run hack/brokers for one version of Kafka; ``how`` goes to subprocess.run."""
+    command = [sys.executable, str(CHECKOUT / "hack" / "brokers"), *args]
+    return subprocess.run(command, env={**os.environ, "FLOODWARDEN_KAFKA": version}, text=True, **how)
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, within: float = 60.0) -> None:

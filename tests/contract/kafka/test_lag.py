@@ -56,9 +56,10 @@ async def test_a_missing_topic_beside_a_present_one(kafka: RealKafka, broker: Ka
     """A topic that does not exist is named, and does not spoil the other."""
     topic = kafka.topic(partitions=1)
     subscription = Subscription(group, (topic, "no-such-topic"))
-    reading = reading_of(await broker.observe([Query(subscription)]), subscription)
-    assert reading.missing_topics == {"no-such-topic"}
-    assert set(reading.partitions) == {Partition(topic, 0)}
+    # Not every node has heard of the new topic yet.
+    look = sweeping(broker, Query(subscription))
+    snapshot = await eventually(look, lambda seen: reading_of(seen, subscription).missing_topics == {"no-such-topic"})
+    assert set(reading_of(snapshot, subscription).partitions) == {Partition(topic, 0)}
 
 
 async def test_a_deleted_topic(kafka: RealKafka, broker: KafkaBroker, group: str) -> None:

@@ -1,8 +1,12 @@
-"""Groups of real consumers: phase, members and what each owns, in the classic protocol and in the new one (KIP-848)."""
+"""Groups of real consumers: phase, members and what each owns, in the classic protocol and in the new one (KIP-848).
+
+The new protocol is served from Kafka 4.0 on; what is read where it is not has a test of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -12,7 +16,7 @@ from floodwarden.brokers.kafka import KafkaBroker
 from floodwarden.core.observation import GroupPhase, Partition, Query, Snapshot, Subscription
 from tests.contract.cluster.eventually import eventually
 from tests.contract.kafka.looking import group_of, sweeping
-from tests.contract.kafka.real_kafka import RealKafka
+from tests.contract.kafka.real_kafka import RealKafka, hack_brokers
 
 
 class Consumers:
@@ -50,15 +54,50 @@ class Consumers:
             await self.leave(client)
 
 
-@pytest.fixture(params=["classic", "consumer"])
-async def consumers(kafka: RealKafka, request: pytest.FixtureRequest) -> AsyncIterator[Consumers]:
-    """Consumers that speak one of the two protocols."""
-    consumers = Consumers(kafka, request.param)
+@pytest.fixture
+async def consumers(kafka: RealKafka) -> AsyncIterator[Consumers]:
+    """Consumers that speak the classic protocol."""
+    consumers = Consumers(kafka, "classic")
+    yield consumers
+    await consumers.close()
+
+
+@pytest.fixture
+async def modern_consumers(kafka: RealKafka) -> AsyncIterator[Consumers]:
+    """Consumers that speak the new protocol."""
+    consumers = Consumers(kafka, "consumer")
     yield consumers
     await consumers.close()
 
 
 async def test_members_and_what_they_own(kafka: RealKafka, broker: KafkaBroker, consumers: Consumers, group: str) -> None:
+    """In the classic protocol: two members share the partitions; one leaves, and the other owns all; both, and nobody is left."""
+    await see_members_come_and_go(kafka, broker, consumers, group)
+
+
+@pytest.mark.parametrize("kafka", ["4.3"], indirect=True)
+async def test_members_in_the_new_protocol(
+    kafka: RealKafka, broker: KafkaBroker, modern_consumers: Consumers, group: str
+) -> None:
+    """The same of a group that speaks the new protocol."""
+    await see_members_come_and_go(kafka, broker, modern_consumers, group)
+
+
+@pytest.mark.parametrize("kafka", ["3.9"], indirect=True)
+async def test_where_the_new_protocol_is_not_served(kafka: RealKafka, broker: KafkaBroker, group: str) -> None:
+    """Kafka's own consumer that insists on the new protocol is refused: its group never was. A classic one beside it is read."""
+    topic = kafka.topic(partitions=1)
+    refused, served = Subscription(group, (topic,)), Subscription(f"{group}-classic", (topic,))
+    kafka.commit(served.group, topic, {0: 0})
+    insisting = ["--topic", topic, "--group", refused.group, "--consumer-property", "group.protocol=consumer"]
+    said = hack_brokers(kafka.set.version, "tool", "kafka", "kafka-console-consumer", *insisting, stderr=subprocess.PIPE).stderr
+    assert "UNSUPPORTED_VERSION" in said
+    snapshot = await broker.observe([Query(refused, members=True), Query(served, members=True)])
+    assert group_of(snapshot, refused).phase is GroupPhase.DEAD
+    assert group_of(snapshot, served).phase is GroupPhase.EMPTY
+
+
+async def see_members_come_and_go(kafka: RealKafka, broker: KafkaBroker, consumers: Consumers, group: str) -> None:
     """Two members share the partitions; when one leaves the other owns all; when both are gone the group is empty."""
     topic = kafka.topic(partitions=4)
     every = {Partition(topic, number) for number in range(4)}

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from floodhack.instance import Instance
-from floodhack.kafka_settings import KafkaSet
 from floodwarden.brokers.kafka import KafkaBroker
 from floodwarden.core.observation import Offsets, Partition, Query, Reading, Snapshot, Subscription, Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
@@ -90,7 +88,7 @@ async def test_a_node_hangs(kafka: RealKafka, broker: KafkaBroker, group: str) -
     subscription = committed_group(kafka, topic, group, on_lost=False)
     look = sweeping(broker, Query(subscription))
     await eventually(look, settled)
-    pid = KafkaSet(Instance.current()).daemon(LOST).pid()
+    pid = kafka.set.daemon(LOST).pid()
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
