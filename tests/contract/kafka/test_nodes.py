@@ -16,7 +16,7 @@ from floodwarden.core.observation import Offsets, Partition, Query, Reading, Sna
 from tests.contract.cluster.eventually import eventually
 from tests.contract.kafka.conftest import Connect
 from tests.contract.kafka.looking import offsets_of, reading_of, settled, sweeping
-from tests.contract.kafka.real_kafka import RealKafka
+from tests.contract.kafka.real_kafka import RealKafka, wait_for
 
 LOST = 2
 
@@ -92,6 +92,8 @@ async def test_a_node_hangs(kafka: RealKafka, broker: KafkaBroker, group: str) -
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
+        # One of its threads hears of the signal and stops the others: until then they may still answer.
+        wait_for(lambda: set(thread_states(pid)) == {"T"}, f"all threads of node {LOST} stopped")
         began = asyncio.get_running_loop().time()
         found = reading_of(await look(), subscription).partitions
         assert asyncio.get_running_loop().time() - began < 10
@@ -134,6 +136,11 @@ async def test_closes_everything(kafka: RealKafka, group: str) -> None:
     await broker.close()
     assert asyncio.all_tasks() == tasks
     assert open_sockets() <= sockets
+
+
+def thread_states(pid: int) -> list[str]:
+    """The state of each of a process's threads, as the kernel abbreviates it."""
+    return [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
 
 
 def open_sockets() -> set[str]:
