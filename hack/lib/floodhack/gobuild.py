@@ -1,11 +1,13 @@
 """Builds the programs the cluster is made of from pinned Go modules, once per version, into the cache.
 
 Each module folder of hack/ (`kubernetes`, `helm`, `kind`) pins by go.mod and go.sum what is built from it. A program is built
-to a temporary name and renamed, so what lies in the cache is whole.
+to a temporary name and renamed, so what lies in the cache is whole. Where an older release line can be had as well, its module
+lies beside, as in `kubernetes-1.29`, and an environment variable chooses it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -27,18 +29,35 @@ class GoModule:
     pinned: str
     packages: dict[str, str]
     stamps: Callable[[str], dict[str, str]]
+    chosen_by: str = ""
+    """The environment variable that asks for another version than the usual one."""
 
     @property
     def source(self) -> Path:
-        """The folder with go.mod and go.sum."""
-        return CHECKOUT / "hack" / self.folder
+        """The folder with go.mod and go.sum; HackError when a version is asked for that none has."""
+        asked = os.environ.get(self.chosen_by)
+        if not asked:
+            return CHECKOUT / "hack" / self.folder
+        for source, version in self.versions().items():
+            if f"{version}.".startswith(f"{asked}."):
+                return source
+        known = ", ".join(self.versions().values())
+        raise HackError(f"{self.chosen_by}={asked!r}: there is no such version of {self.folder} here, only {known}")
 
     @property
     def version(self) -> str:
         """The version go.mod pins, without the leading v."""
-        found = re.search(rf"^(?:require )?\s*{re.escape(self.pinned)} v(\S+)", (self.source / "go.mod").read_text(), re.M)
+        return self._pinned_in(self.source)
+
+    def versions(self) -> dict[Path, str]:
+        """Every version there is a module for, by its folder."""
+        folders = [CHECKOUT / "hack" / self.folder, *sorted((CHECKOUT / "hack").glob(f"{self.folder}-*"))]
+        return {folder: self._pinned_in(folder) for folder in folders}
+
+    def _pinned_in(self, source: Path) -> str:
+        found = re.search(rf"^(?:require )?\s*{re.escape(self.pinned)} v(\S+)", (source / "go.mod").read_text(), re.M)
         if found is None:
-            raise HackError(f"{self.source / 'go.mod'} does not require {self.pinned}; restore the file")
+            raise HackError(f"{source / 'go.mod'} does not require {self.pinned}; restore the file")
         return found[1]
 
     @property
@@ -100,6 +119,7 @@ KUBERNETES = GoModule(
         "pause": "./pause",
     },
     stamps=_kubernetes_stamps,
+    chosen_by="FLOODWARDEN_KUBERNETES",
 )
 
 HELM = GoModule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,14 @@ def remove_shim_sockets(state: Path) -> None:
         address = note.read_text().strip().removeprefix("unix://")
         if address.startswith("/run/containerd/s/"):
             Path(address).unlink(missing_ok=True)
+
+
+def remove_pod_logs(pods: Path) -> None:
+    """Remove from /var/log/pods what kubelets older than 1.30 write there, for the pods that have a folder in `pods`."""
+    for uid in {entry.name for entry in pods.glob("*")}:
+        for folder in Path("/var/log/pods").glob(f"*_{uid}"):
+            remove_log_links(folder)
+            shutil.rmtree(folder)
 
 
 def remove_log_links(pods: Path) -> None:

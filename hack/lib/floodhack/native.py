@@ -70,7 +70,9 @@ class Native:
                 say("what an earlier boot of the machine left is removed; the cluster starts afresh")
                 self._remove()
                 state = {}
-            if not state:
+            if state:
+                self._refuse_another_version(state)
+            else:
                 self._keep_old_logs()
             with_node = with_node or bool(state.get("node"))
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,7 @@ class Native:
         if state["boot"] != boot_id():
             return False, ["what is left of a cluster before the machine's last boot; `hack/cluster up` starts afresh"]
         well = True
+        self._refuse_another_version(state)
         lines = [f"native cluster, instance {self.instance.number}, Kubernetes {KUBERNETES.version}"]
         for component in self._components(bool(state["node"])):
             pid = component.daemon.pid()
@@ -170,6 +173,7 @@ class Native:
         state = self._state()
         if not state:
             raise HackError("no cluster; run `hack/cluster up` first")
+        self._refuse_another_version(state)
         for component in self._components(bool(state["node"])):
             if component.name == name:
                 return component
@@ -210,4 +214,13 @@ class Native:
         return state
 
     def _remember(self, with_node: bool) -> None:
-        (self.folder / "state.json").write_text(json.dumps({"boot": boot_id(), "node": with_node}))
+        state = {"boot": boot_id(), "node": with_node, "version": KUBERNETES.version}
+        (self.folder / "state.json").write_text(json.dumps(state))
+
+    def _refuse_another_version(self, state: dict[str, object]) -> None:
+        made = state.get("version", KUBERNETES.version)
+        if made != KUBERNETES.version:
+            raise HackError(
+                f"the cluster of instance {self.instance.number} is Kubernetes {made}, not {KUBERNETES.version}: "
+                f"end it by `hack/cluster down`, or set {KUBERNETES.chosen_by}"
+            )
