@@ -7,6 +7,7 @@ Floodwarden (the measured capacity, the last step) is in the status.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
@@ -328,17 +329,19 @@ class BacklogPolicy(Resource):
     spec: BacklogPolicySpec
     status: BacklogPolicyStatus = BacklogPolicyStatus()
 
-    @property
+    # Kept, because every sweep asks for them again for each policy.
+
+    @cached_property
     def broker(self) -> tuple[str, str]:
         """Namespace and name of the MessageBroker it binds to."""
         return self.spec.broker_ref.namespace or self.metadata.namespace, self.spec.broker_ref.name
 
-    @property
+    @cached_property
     def subscription(self) -> Subscription:
         """What to read, in the terms of ``core``."""
         return Subscription(self.spec.subscription.group, self.spec.subscription.topics or ())
 
-    @property
+    @cached_property
     def target(self) -> TargetRef:
         """What to scale, in the terms of ``core``."""
         ref = self.spec.consumers.target_ref

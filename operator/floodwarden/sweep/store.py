@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.messagebroker import MessageBroker
@@ -39,6 +39,15 @@ class Refused:
     why: str
 
 
+class _Claim(NamedTuple):
+    """What identifies a target, whichever version of its API a policy names: they all show the same object."""
+
+    namespace: str
+    group: str
+    kind: str
+    name: str
+
+
 def key_of(resource: MessageBroker | BacklogPolicy) -> Key:
     return Key(resource.metadata.namespace, resource.metadata.name)
 
@@ -51,6 +60,7 @@ class Store:
         self.policies: dict[Key, BacklogPolicy] = {}
         self.refused: dict[tuple[str, Key], Refused] = {}
         self._newest: dict[tuple[str, Key], tuple[int, str, Any]] = {}  # version, uid and status
+        self._rivals: dict[_Claim, dict[Key, BacklogPolicy]] = {}  # the policies that name each target
         self.changed = asyncio.Event()
         self.complete = asyncio.Event()  # set once all that was there when the process began is here
 
@@ -66,7 +76,10 @@ class Store:
                 return
             if _acts_alike(before, resource):
                 return  # only status or labels: our own writes come back here, or another replica's
+        self._disclaim(before)
         held[key_of(resource)] = resource  # type: ignore[assignment]
+        if isinstance(resource, BacklogPolicy):
+            self._rivals.setdefault(_claim(resource.target), {})[key_of(resource)] = resource
         self.changed.set()
 
     def renewed(self, resource: Held) -> Held:
@@ -77,6 +90,8 @@ class Store:
         renewed = resource.model_copy(update={"status": status})
         held: dict[Key, Any] = self.brokers if isinstance(resource, MessageBroker) else self.policies
         held[key_of(resource)] = renewed
+        if isinstance(renewed, BacklogPolicy):
+            self._rivals[_claim(renewed.target)][key_of(renewed)] = renewed
         return renewed
 
     def _note(self, resource: MessageBroker | BacklogPolicy) -> None:
@@ -103,6 +118,7 @@ class Store:
         if found is not None and (uid is None or found.metadata.uid == uid):
             del held[key]
             self._newest.pop((kind.__name__, key), None)
+            self._disclaim(found)
             self.changed.set()
 
     def policies_of(self, broker: Key) -> list[BacklogPolicy]:
@@ -114,8 +130,16 @@ class Store:
 
         What scales nothing, because it is paused or in DryRun, holds nothing either.
         """
-        rivals = [policy for policy in self.policies.values() if _scales(policy) and _same_target(policy.target, target)]
+        rivals = [policy for policy in self._rivals.get(_claim(target), {}).values() if _scales(policy)]
         return min(rivals, key=lambda policy: (policy.metadata.creation_timestamp, policy.metadata.name), default=None)
+
+    def _disclaim(self, resource: MessageBroker | BacklogPolicy | None) -> None:
+        """Take a policy out of those that name its target."""
+        if isinstance(resource, BacklogPolicy):
+            claim = _claim(resource.target)
+            del self._rivals[claim][key_of(resource)]
+            if not self._rivals[claim]:
+                del self._rivals[claim]
 
 
 def _acts_alike(before: MessageBroker | BacklogPolicy, after: MessageBroker | BacklogPolicy) -> bool:
@@ -130,11 +154,5 @@ def _scales(policy: BacklogPolicy) -> bool:
     return policy.spec.mode is Mode.ENFORCE and not policy.paused
 
 
-def _same_target(one: TargetRef, other: TargetRef) -> bool:
-    """Versions of an API show the same object."""
-    return (one.namespace, one.kind, one.name, one.api_version.rpartition("/")[0]) == (
-        other.namespace,
-        other.kind,
-        other.name,
-        other.api_version.rpartition("/")[0],
-    )
+def _claim(target: TargetRef) -> _Claim:
+    return _Claim(target.namespace, target.api_version.rpartition("/")[0], target.kind, target.name)
