@@ -37,8 +37,8 @@ cluster: ## a Kubernetes cluster with a node on this machine, left running
 brokers: ## three Kafka nodes on this machine, left running
 	@hack/brokers up kafka
 
-bench: venv ## what a sweep costs, into .bench/results.json
-	@PYTHONPATH=hack/lib $(BIN)/python hack/bench/sweep.py
+bench: venv ## the numbers the project promises, into .bench/results.json (BENCH=--large, BENCH="--only cost")
+	@PYTHONPATH=hack/lib $(BIN)/python hack/bench/bench.py $(BENCH)
 
 clean: ## end everything that runs here and remove what it left; caches outside the checkout stay
 	@hack/clean

@@ -14,8 +14,10 @@ Problems = Callable[[], list[str]]
 async def serve(listen: str, registry: CollectorRegistry, alive: Problems, ready: Problems) -> web.AppRunner:
     """Listen on ``host:port`` (IPv6 hosts in brackets); end with ``await runner.cleanup()``. OSError where the port is taken."""
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def metrics(request: web.Request) -> web.Response:
+        named = request.query.getall("name[]", [])  # only these, as Prometheus' own clients let one ask
+        chosen = registry.restricted_registry(named) if named else registry
+        return web.Response(body=generate_latest(chosen), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def probe(problems: Problems) -> Callable[[web.Request], object]:
         async def answer(_: web.Request) -> web.Response:

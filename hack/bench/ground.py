@@ -1,0 +1,122 @@
+"""What the bench stands on: a cluster, brokers, the resources' definitions. What runs is used; what is started is ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import yaml
+from api import Api, Object
+
+from floodhack.errors import HackError
+from floodhack.instance import CHECKOUT, Instance
+from floodhack.kafka import Kafka
+from floodhack.waiting import until
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+WORKERS = "workers.bench.floodwarden.dev"
+GROUP = "bench.floodwarden.dev"
+# Something to scale that costs the cluster nothing but the object: the operator reads and writes its scale like any other.
+WORKER: Object = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": WORKERS},
+    "spec": {
+        "group": GROUP,
+        "names": {"kind": "Worker", "plural": "workers", "singular": "worker"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "subresources": {"scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}},
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {"spec": {"type": "object", "properties": {"replicas": {"type": "integer"}}}},
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Cluster and brokers, as the parts of the bench use them."""
+
+    instance: Instance
+    api: Api
+    bootstrap: list[str]
+
+    @property
+    def broker_ports(self) -> set[int]:
+        """Where the brokers listen."""
+        return {int(address.rpartition(":")[2]) for address in self.bootstrap}
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """Bring up what does not run, and take down at the end what was brought up."""
+    instance = Instance.current()
+    with ExitStack() as stack:
+        for script, kind in (("cluster", ()), ("brokers", ("kafka",))):
+            if _hack(script, "status", *kind) != 0:
+                stack.callback(_hack, script, "down", *kind)
+                _must(script, "up", *kind)
+        api = Api(instance.kubeconfig)
+        _nobody_else(api)
+        manifests = [yaml.safe_load(path.read_text()) for path in sorted((CHECKOUT / "crds").glob("*.yaml"))]
+        for manifest in (*manifests, WORKER):
+            path = f"{DEFINITIONS}/{manifest['metadata']['name']}"
+            if not api.get(path):
+                stack.callback(api.delete, path)
+            api.apply(DEFINITIONS, manifest)
+            until(lambda path=path: _served(api.get(path)), seconds=30, what=f"waiting for {path}")  # type: ignore[misc]
+        yield Ground(instance, api, Kafka(instance).set.bootstrap("PLAINTEXT"))
+
+
+def load_consumers() -> None:
+    """The image of the demo's consumers, in the node."""
+    _must("image", "load", "--target", "demo")
+
+
+@contextmanager
+def namespace(api: Api, name: str) -> Iterator[str]:
+    """A namespace of one's own, gone at the end with all that is in it."""
+    api.apply("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        yield name
+    finally:
+        api.delete(f"/api/v1/namespaces/{name}")
+        until(lambda: not api.get(f"/api/v1/namespaces/{name}"), seconds=180, what=f"namespace {name} deleted", every=0.5)
+
+
+def _served(definition: Object) -> bool:
+    found = definition.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in found)
+
+
+def _nobody_else(api: Api) -> None:
+    """Another operator would act on the bench's policies as well."""
+    selector = "labelSelector=app.kubernetes.io/name%3Dfloodwarden"
+    for found in api.get(f"/apis/apps/v1/deployments?{selector}").get("items", []):
+        if found["spec"].get("replicas", 0) > 0:
+            meta = found["metadata"]
+            raise HackError(f"Floodwarden runs in this cluster ({meta['namespace']}/{meta['name']}): scale it to 0 first")
+
+
+def _hack(script: str, *args: str) -> int:
+    command = [sys.executable, str(CHECKOUT / "hack" / script), *args]
+    quiet = subprocess.DEVNULL if args[0] == "status" else sys.stderr
+    return subprocess.run(command, stdout=quiet, stderr=quiet, check=False).returncode
+
+
+def _must(script: str, *args: str) -> None:
+    if _hack(script, *args) != 0:
+        raise HackError(f"hack/{script} {' '.join(args)} failed: run it by hand")
