@@ -18,7 +18,6 @@ from ground import Ground, namespace
 
 from floodhack.errors import HackError
 
-SYSTEM = "bench-system"
 ACCOUNT = "operator"
 FLOWS = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
 BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
@@ -45,6 +44,7 @@ class Account:
     """The account, and a kubeconfig that speaks for it."""
 
     api: Api
+    namespace: str
     kubeconfig: Path
 
     def counts(self) -> Counts:
@@ -64,9 +64,9 @@ class Account:
 def account(ground: Ground) -> Iterator[Account]:
     """Make the account with its rights and counters; all is gone at the end."""
     api = ground.api
-    with namespace(api, SYSTEM), ExitStack() as stack:
-        where = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts"
-        meta = {"name": ACCOUNT, "namespace": SYSTEM}
+    with namespace(api, "bench-system") as space, ExitStack() as stack:
+        where = f"/api/v1/namespaces/{space}/serviceaccounts"
+        meta = {"name": ACCOUNT, "namespace": space}
         api.apply(where, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -79,21 +79,21 @@ def account(ground: Ground) -> Iterator[Account]:
         api.apply(BINDINGS, binding)
         for precedence, (name, (verbs, resources)) in enumerate(SORTS.items(), 100):
             stack.callback(api.delete, f"{FLOWS}/{name}")
-            api.apply(FLOWS, _flow(name, precedence, verbs, resources))
+            api.apply(FLOWS, _flow(space, name, precedence, verbs, resources))
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 4 * 3600}}
         token = api.send("POST", f"{where}/{ACCOUNT}/token", request)["status"]["token"]
         path = ground.instance.run / "bench" / "kubeconfig"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(json.dumps(_kubeconfig(api, token)))
-        stack.callback(path.unlink)
-        yield Account(api, path)
+        stack.callback(path.unlink, missing_ok=True)
+        yield Account(api, space, path)
 
 
-def _flow(name: str, precedence: int, verbs: list[str], resources: list[str]) -> Object:
+def _flow(space: str, name: str, precedence: int, verbs: list[str], resources: list[str]) -> Object:
     """The priority is that of any service account, which is what the operator has without the bench."""
     everything = {"verbs": verbs, "apiGroups": ["*"], "resources": resources, "namespaces": ["*"], "clusterScope": True}
-    subject = {"kind": "ServiceAccount", "serviceAccount": {"namespace": SYSTEM, "name": ACCOUNT}}
+    subject = {"kind": "ServiceAccount", "serviceAccount": {"namespace": space, "name": ACCOUNT}}
     rule: Object = {"subjects": [subject], "resourceRules": [everything]}
     if resources == ["*"] and verbs == ["*"]:
         rule["nonResourceRules"] = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]

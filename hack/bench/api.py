@@ -72,7 +72,7 @@ class Api:
 
     def watch(self, path: str, stop: Callable[[], bool]) -> Iterator[Object]:
         """Events of a watch as they come, its first ones telling what is there, until ``stop`` holds at some event or pause."""
-        where = f"{self.server}{path}?watch=true&allowWatchBookmarks=true"
+        where = f"{self.server}{path}?watch=true&resourceVersion=0"
         answer = self._pool.request("GET", where, preload_content=False, timeout=urllib3.Timeout(connect=10, read=600))
         try:
             for line in answer:

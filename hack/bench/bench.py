@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import cost
 import deciding
+import spikes
 from account import account
 from bounds import missed, table
 from fleet import topics
@@ -54,6 +55,8 @@ def _on_ground(wanted: set[str], plan: Plan, attempt: Attempt) -> None:
     with ExitStack() as stack:
         stage = stack.enter_context(ground())
         who = stack.enter_context(account(stage))
+        if "spikes" in wanted:
+            attempt("spikes", lambda: spikes.run(stage, who))
         if wanted & {"cost", "failover"}:
             stack.enter_context(topics(stage, plan.many))
         if "cost" in wanted:
@@ -68,7 +71,7 @@ def _large(attempt: Attempt) -> None:
 
 def main() -> int:
     """Measure, print, write; status 1 where a part could not be measured. A missed bound is told, and is no failure."""
-    parts = ["deciding", "cost"]
+    parts = ["deciding", "spikes", "cost"]
     given = _arguments(parts)
     wanted = set(given.only or parts)
     plan = QUICK if given.quick else Plan()

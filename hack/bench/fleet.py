@@ -18,12 +18,8 @@ from floodhack.errors import HackError
 from floodhack.progress import say
 from floodhack.waiting import until
 
-SPACE = "bench-fleet"
 PARTITIONS = 10
 API = "floodwarden.dev/v1alpha1"
-POLICIES = f"/apis/{API}/namespaces/{SPACE}/backlogpolicies"
-BROKERS = f"/apis/{API}/namespaces/{SPACE}/messagebrokers"
-TARGETS = f"/apis/bench.floodwarden.dev/v1/namespaces/{SPACE}/workers"
 TOPICS_AT_ONCE, GROUPS_AT_ONCE = 200, 100
 PATIENCE = 120.0  # seconds for one batch
 LIMIT = 1000  # messages
@@ -37,15 +33,22 @@ def name_of(number: int) -> str:
 @contextmanager
 def topics(ground: Ground, count: int) -> Iterator[None]:
     """So many topics, and as many groups that have read them to the end."""
-    admin = AdminClient({"bootstrap.servers": ",".join(ground.bootstrap), "log_level": 0})
     names = [name_of(number) for number in range(count)]
-    try:
-        for batch in _batches(names, TOPICS_AT_ONCE):
-            _settle(lambda some: admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in some]), batch, "topics created")
+    with make_topics(ground, names, PARTITIONS) as admin:
         say(f"  {count} topics, {count * PARTITIONS} partitions")
         commit(admin, {name: [0] * PARTITIONS for name in names})
         say(f"  {count} groups have committed them")
         yield
+
+
+@contextmanager
+def make_topics(ground: Ground, names: list[str], partitions: int) -> Iterator[AdminClient]:
+    """Topics as long as the context lasts; with them go the groups of the same names."""
+    admin = AdminClient({"bootstrap.servers": ",".join(ground.bootstrap), "log_level": 0})
+    try:
+        for batch in _batches(names, TOPICS_AT_ONCE):
+            _settle(lambda some: admin.create_topics([NewTopic(name, partitions, 1) for name in some]), batch, "topics created")
+        yield admin
     finally:
         _try(lambda: [future.exception(PATIENCE) for future in admin.delete_consumer_groups(names).values()])
         for batch in _batches(names, TOPICS_AT_ONCE):
@@ -62,30 +65,34 @@ def commit(admin: AdminClient, positions: Mapping[str, list[int]]) -> None:
 def fleet(ground: Ground, count: int) -> Iterator[None]:
     """A namespace with a MessageBroker and so many policies and targets; gone at the end."""
     api = ground.api
-    with namespace(api, SPACE):
-        meta = {"name": "main", "namespace": SPACE}
+    with namespace(api, f"bench-{count}") as space:
+        meta = {"name": "main"}
         reach = {"bootstrapServers": ground.bootstrap}
         spec = {"type": "Kafka", "kafka": reach, "sweepInterval": "1s"}
-        api.apply(BROKERS, {"apiVersion": API, "kind": "MessageBroker", "metadata": meta, "spec": spec})
-        many(lambda number: _add(api, number), range(count))
+        api.apply(
+            f"/apis/{API}/namespaces/{space}/messagebrokers",
+            {"apiVersion": API, "kind": "MessageBroker", "metadata": meta, "spec": spec},
+        )
+        many(lambda number: _add(api, space, number), range(count))
         say(f"  {count} policies and targets")
         yield
-        api.delete(POLICIES)
-        until(lambda: not api.get(f"{POLICIES}?limit=1")["items"], seconds=PATIENCE, what="policies deleted", every=0.5)
 
 
-def _add(api: Api, number: int) -> None:
+def _add(api: Api, space: str, number: int) -> None:
     name = name_of(number)
-    meta = {"name": name, "namespace": SPACE}
+    meta = {"name": name}
     target: Object = {"apiVersion": "bench.floodwarden.dev/v1", "kind": "Worker"}
-    api.apply(TARGETS, {**target, "metadata": meta, "spec": {"replicas": 1}})
+    api.apply(f"/apis/bench.floodwarden.dev/v1/namespaces/{space}/workers", {**target, "metadata": meta, "spec": {"replicas": 1}})
     spec = {
         "brokerRef": {"name": "main"},
         "subscription": {"group": name, "topics": [name]},
         "maxLag": {"messages": LIMIT, "seconds": 60},
         "consumers": {"targetRef": {**target, "name": name}},
     }
-    api.apply(POLICIES, {"apiVersion": API, "kind": "BacklogPolicy", "metadata": meta, "spec": spec})
+    api.apply(
+        f"/apis/{API}/namespaces/{space}/backlogpolicies",
+        {"apiVersion": API, "kind": "BacklogPolicy", "metadata": meta, "spec": spec},
+    )
 
 
 def _alter(admin: AdminClient, positions: Mapping[str, list[int]]) -> dict[str, Any]:

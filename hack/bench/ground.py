@@ -11,12 +11,22 @@ from dataclasses import dataclass
 import yaml
 from api import Api, Object
 
+from floodhack.engine import choose
 from floodhack.errors import HackError
 from floodhack.instance import CHECKOUT, Instance
 from floodhack.kafka import Kafka
+from floodhack.kafka_settings import NODES
+from floodhack.locking import lock
 from floodhack.waiting import until
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+# What is in the bench's namespaces, policies first, so that nothing is scaled while it goes.
+COLLECTIONS = (
+    "floodwarden.dev/v1alpha1/namespaces/{}/backlogpolicies",
+    "floodwarden.dev/v1alpha1/namespaces/{}/messagebrokers",
+    "bench.floodwarden.dev/v1/namespaces/{}/workers",
+    "apps/v1/namespaces/{}/deployments",
+)
 WORKERS = "workers.bench.floodwarden.dev"
 GROUP = "bench.floodwarden.dev"
 # Something to scale that costs the cluster nothing but the object: the operator reads and writes its scale like any other.
@@ -65,10 +75,14 @@ def ground() -> Iterator[Ground]:
     """Bring up what does not run, and take down at the end what was brought up."""
     instance = Instance.current()
     with ExitStack() as stack:
-        for script, kind in (("cluster", ()), ("brokers", ("kafka",))):
-            if _hack(script, "status", *kind) != 0:
-                stack.callback(_hack, script, "down", *kind)
-                _must(script, "up", *kind)
+        stack.enter_context(lock(instance.run / "bench" / "lock", "another bench on this instance"))
+        kafka = Kafka(instance)
+        if not choose(instance).running():
+            stack.callback(_hack, "cluster", "down")
+        if not any(kafka.set.daemon(node).pid() for node in NODES):
+            stack.callback(_hack, "brokers", "down", "kafka")
+        _must("cluster", "up")
+        _must("brokers", "up", "kafka")
         api = Api(instance.kubeconfig)
         _nobody_else(api)
         manifests = [yaml.safe_load(path.read_text()) for path in sorted((CHECKOUT / "crds").glob("*.yaml"))]
@@ -78,7 +92,7 @@ def ground() -> Iterator[Ground]:
                 stack.callback(api.delete, path)
             api.apply(DEFINITIONS, manifest)
             until(lambda path=path: _served(api.get(path)), seconds=30, what=f"waiting for {path}")  # type: ignore[misc]
-        yield Ground(instance, api, Kafka(instance).set.bootstrap("PLAINTEXT"))
+        yield Ground(instance, api, kafka.set.bootstrap("PLAINTEXT"))
 
 
 def load_consumers() -> None:
@@ -87,14 +101,16 @@ def load_consumers() -> None:
 
 
 @contextmanager
-def namespace(api: Api, name: str) -> Iterator[str]:
-    """A namespace of one's own, gone at the end with all that is in it."""
-    api.apply("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+def namespace(api: Api, prefix: str) -> Iterator[str]:
+    """A namespace of one's own, its name; at the end it goes with all that is in it, which nobody waits for."""
+    meta = {"generateName": f"{prefix}-"}
+    name = str(api.send("POST", "/api/v1/namespaces", {"metadata": meta})["metadata"]["name"])
     try:
         yield name
     finally:
+        for collection in COLLECTIONS:
+            api.delete(f"/apis/{collection.format(name)}")
         api.delete(f"/api/v1/namespaces/{name}")
-        until(lambda: not api.get(f"/api/v1/namespaces/{name}"), seconds=180, what=f"namespace {name} deleted", every=0.5)
 
 
 def _served(definition: Object) -> bool:
@@ -113,8 +129,7 @@ def _nobody_else(api: Api) -> None:
 
 def _hack(script: str, *args: str) -> int:
     command = [sys.executable, str(CHECKOUT / "hack" / script), *args]
-    quiet = subprocess.DEVNULL if args[0] == "status" else sys.stderr
-    return subprocess.run(command, stdout=quiet, stderr=quiet, check=False).returncode
+    return subprocess.run(command, stdout=sys.stderr, check=False).returncode
 
 
 def _must(script: str, *args: str) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import urllib3
-from account import SYSTEM, Account
+from account import Account
 from api import samples
 from ground import Ground
 
@@ -44,7 +44,7 @@ class Operator:
             **os.environ,
             "KUBECONFIG": str(self._account.kubeconfig),
             "POD_NAME": self._name,
-            "POD_NAMESPACE": SYSTEM,
+            "POD_NAMESPACE": self._account.namespace,
         }
         with self.log.open("ab") as log:
             self.began = time.monotonic()
