@@ -18,6 +18,7 @@ from floodwarden.api.rules import Rule, Rules, validated_by
 from floodwarden.api.shared import Conditions, Count, NamedOnes, NamespaceName, ObjectName, Rate, Seconds, Timestamp
 from floodwarden.core.memory import Basis, Phase
 from floodwarden.core.observation import Subscription
+from floodwarden.core.policy import Policy
 from floodwarden.core.target import TargetRef
 
 MAX_REPLICAS: Final = 10_000
@@ -346,3 +347,18 @@ class BacklogPolicy(Resource):
         """What to scale, in the terms of ``core``."""
         ref = self.spec.consumers.target_ref
         return TargetRef(self.metadata.namespace, ref.api_version, ref.kind, ref.name)
+
+    def wishes(self, sweep_interval: float) -> Policy:
+        """What is wanted, in the terms of ``core``; ``sweep_interval`` in seconds is the MessageBroker's."""
+        spec = self.spec
+        return Policy(
+            subscription=self.subscription,
+            max_messages=spec.max_lag.messages,
+            max_seconds=float(spec.max_lag.seconds) if spec.max_lag.seconds is not None else None,
+            catch_up=spec.catch_up.seconds,
+            min_replicas=spec.consumers.min_replicas,
+            max_replicas=spec.consumers.max_replicas,
+            stabilization=spec.consumers.scale_down.stabilization.seconds,
+            sweep_interval=sweep_interval,
+            dry_run=spec.mode is Mode.DRY_RUN,
+        )

@@ -25,7 +25,6 @@ from floodwarden.core.follow import started_anew
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory
 from floodwarden.core.observation import Query, Reading, Unknown
-from floodwarden.core.policy import Policy
 from floodwarden.core.reasons import ADVICE, Reason
 from floodwarden.core.target import Owner, Target, TargetProblem, TargetProblemReason
 from floodwarden.sweep.binding import conflict, obstacle
@@ -49,7 +48,7 @@ class PolicyWatch:
         self._services = services
         self.key: Key = key_of(policy)
         self._resource = policy
-        self._policy = wanted(policy, sweep_interval)
+        self._policy = policy.wishes(sweep_interval)
         self._history = History()
         self._memory = restore(policy)
         self._shown = from_api(policy.status.conditions)
@@ -85,7 +84,7 @@ class PolicyWatch:
             return
         (policy, sweep_interval), self._newer = self._newer, None
         before, self._resource = self._resource, policy
-        self._policy = wanted(policy, sweep_interval)
+        self._policy = policy.wishes(sweep_interval)
         if before.metadata.generation == policy.metadata.generation and before.metadata.uid == policy.metadata.uid:
             return
         self._refusal = None
@@ -298,22 +297,6 @@ class PolicyWatch:
     def _limit(self) -> float:
         """The limit that numbers of the lag are measured by: far below it they are alike."""
         return float(self._policy.max_messages or 1000)
-
-
-def wanted(policy: BacklogPolicy, sweep_interval: float) -> Policy:
-    """A resource's wishes in the terms of ``core``."""
-    spec = policy.spec
-    return Policy(
-        subscription=policy.subscription,
-        max_messages=spec.max_lag.messages,
-        max_seconds=float(spec.max_lag.seconds) if spec.max_lag.seconds is not None else None,
-        catch_up=spec.catch_up.seconds,
-        min_replicas=spec.consumers.min_replicas,
-        max_replicas=spec.consumers.max_replicas,
-        stabilization=spec.consumers.scale_down.stabilization.seconds,
-        sweep_interval=sweep_interval,
-        dry_run=spec.mode.value == "DryRun",
-    )
 
 
 def _gap(problem: TargetProblem) -> Gap:

@@ -140,7 +140,7 @@ def test_partitions_that_never_could_be_read_are_not_new_at_every_sweep() -> Non
     added = []
     for _ in range(20):
         world.tick()
-        added.append(world.history.added)
+        added.append(world.warden.history.added)
     assert sum(added) == 0
 
 

@@ -295,8 +295,8 @@ def test_a_step_restored_as_settling_goes_on() -> None:
     """After a restart the open step is waited for like any other."""
     step = Step(990.0, 2, 24, Reason.SCALED_UP, Phase.SETTLING, 60.0)
     world = World(policy(), step_shaped(700, 700, 0, 0), replicas=24, memory=Memory(capacity=MEASURED, step=step))
-    world.ready = world.members = 10
-    world.ready_at = world.now + 5
+    world.scale(10)
+    world.scale(24)
     world.run(3)
     assert last(world).reason is Reason.SETTLING
     world.run(20)
