@@ -88,14 +88,14 @@ class World:
             self.ends[number] += self._arriving(number, seconds)
         if self.members and self.now >= self._stable_at:
             self._consume(seconds)
+        if self.now - self._committed_at >= self.commit_every:
+            self._committed, self._committed_at = list(self.commits), self.now
 
     def reading(self, *, members: bool) -> Reading | Unknown:
         """What the brokers answer now; ``members`` asks for the group too."""
         failure = self.unreadable(self.elapsed)
         if failure is not None:
             return failure
-        if self.now - self._committed_at >= self.commit_every:
-            self._committed, self._committed_at = list(self.commits), self.now
         partitions: dict[Partition, Offsets | Unknown] = {
             name: Offsets(0, int(end), int(done)) for name, end, done in zip(self._names, self.ends, self._committed, strict=True)
         }
