@@ -9,13 +9,14 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from rich.console import Console
 
-from floodhack.demo_chart import columns, picture, round_up
+from floodhack.demo_chart import picture
 from floodhack.demo_plan import FAST, FULL, Plan
 from floodhack.demo_run import Outcome
 from floodhack.demo_summary import figures, heading, time_rows
 from floodhack.demo_svg import svg
 from floodhack.demo_timeline import Said, Sample, Step, Timeline, peak, rate, steps, times
 from floodhack.demo_view import LiveView
+from floodwarden.sim.chart import columns, round_up
 
 ZERO = 1_800_000_000.0
 SPIKE = ZERO + 30

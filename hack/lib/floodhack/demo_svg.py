@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from floodhack.demo_chart import Points, round_up, tick
 from floodhack.demo_timeline import Sample, Timeline, peak, rate, steps, times
+from floodwarden.sim.chart import Points, round_up, tick
 
 WIDTH = 960
 LEFT, RIGHT = 84, 24

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from floodwarden.cli.logs import configure
+from floodwarden.cli.simulate import simulate
 from floodwarden.cluster.client import ClusterConfigError
 from floodwarden.cluster.leases import own_namespace
 from floodwarden.handlers.process import run as run_process
@@ -77,6 +78,9 @@ def run(
     except OSError as error:
         typer.echo(f"floodwarden: cannot listen on {listen}: {error.strerror}; choose another with --listen", err=True)
         raise typer.Exit(2) from error
+
+
+app.command()(simulate)
 
 
 @app.command("version")
