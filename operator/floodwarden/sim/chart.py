@@ -15,13 +15,14 @@ from floodwarden.sim.report import Report
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 LABEL_WIDTH = 9
+TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)  # seconds
 
 Points = Sequence[tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity over time, as an area of columns; red where ``alarm`` is above zero. ``top`` is the end of the axis, if given."""
+    """One quantity over time, as an area of columns, red where ``alarm`` is above zero; ``top`` is the axis' end, if given."""
 
     title: str
     points: Points
@@ -65,9 +66,7 @@ def round_up(value: float) -> float:
 
 def tick(span: float, at_most: int) -> float:
     """Seconds between the ticks of a time axis: one of the usual steps, so that `span` has at most so many ticks."""
-    return next(
-        (step for step in (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400) if span / step <= at_most), span
-    )
+    return next((step for step in TICKS if span / step <= at_most), span)
 
 
 def axis_end(panels: Sequence[Panel]) -> float:
@@ -139,9 +138,8 @@ def picture(report: Report, width: int) -> Text:
         what = f"lag, messages (limit {limit:,.0f})" if in_messages else f"longest wait, seconds (limit {limit:g})"
         lags.append(Panel(f"{run.name}: {what}", shown, 6, "cyan", limit, alarm))
         counts.append(Panel(f"{run.name}: replicas", [(sample.at, float(sample.replicas)) for sample in run.samples], 3, "green"))
-    arriving = Panel(
-        "messages per second that arrive", [(sample.at, sample.arriving) for sample in report.ours.samples], 3, "yellow"
-    )
+    rates = [(sample.at, sample.arriving) for sample in report.ours.samples]
+    arriving = Panel("messages per second that arrive", rates, 3, "yellow")
     lag_end, count_end = axis_end(lags), axis_end(counts)
     lines = draw(arriving, 0.0, report.seconds, width)
     for lag, count in zip(lags, counts, strict=True):

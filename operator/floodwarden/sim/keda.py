@@ -9,7 +9,7 @@ Every rule has its source; where a setting is free, the default is taken, and of
 - From 1 on the HorizontalPodAutoscaler that KEDA makes decides every 15 s (``--horizontal-pod-autoscaler-sync-period``). It
   asks for the metric then and is answered live (``useCachedMetrics: false``).
 - desired = ⌈metric / lagThreshold⌉, the metric being an ``AverageValue``; no change while metric / (threshold × replicas)
-  is within 1 ± 0.1 (``--horizontal-pod-autoscaler-tolerance``) (kubernetes.io/docs, Horizontal Pod Autoscaling, Algorithm details).
+  is within 1 ± 0.1, ``--horizontal-pod-autoscaler-tolerance`` (kubernetes.io/docs, Horizontal Pod Autoscaling).
 - Up: by 100 % or 4 pods per 15 s, whichever is more, without stabilization. Down: to the highest that was desired in the
   last 300 s (ibid., Default Behavior).
 """

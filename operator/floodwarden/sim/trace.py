@@ -75,9 +75,7 @@ def read_trace(text: str) -> Trace:
             continue
         line = rows.line_num
         if len(times) >= MOST_LINES:
-            raise WrongInput(
-                f"line {line}: more than {MOST_LINES:,} lines; thin the trace out, one line in ten seconds is enough"
-            )
+            raise WrongInput(f"line {line}: more than {MOST_LINES:,} lines; thin the trace out")
         if len(row) != len(header):
             raise WrongInput(f"line {line}: {len(row)} values, but the header has {len(header)} columns")
         at, *values = (_value(cell, name, line) for cell, name in zip(row, header, strict=True))
