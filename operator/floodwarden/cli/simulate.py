@@ -19,7 +19,7 @@ from floodwarden.sim import manifests, trace
 from floodwarden.sim.chart import picture
 from floodwarden.sim.page import svg
 from floodwarden.sim.report import Report, as_json, verdict
-from floodwarden.sim.scenario import GROUP_REBALANCES, PODS_START, Setting, WrongInput
+from floodwarden.sim.scenario import COMMITS_EVERY, GROUP_REBALANCES, PODS_START, Setting, WrongInput
 from floodwarden.sim.shapes import Shape
 from floodwarden.sim.study import Wanted, study
 from floodwarden.sim.summary import summarize
@@ -56,7 +56,9 @@ def simulate(
     rebalance_seconds: Annotated[
         float, typer.Option(min=0, max=600, help="Seconds in which nothing is consumed, whenever pods come or go.")
     ] = GROUP_REBALANCES,
-    commit_seconds: Annotated[float, typer.Option(min=0, max=60, help="Seconds between two commits of a consumer.")] = 0.0,
+    commit_seconds: Annotated[
+        float, typer.Option(min=0, max=60, help="Seconds between two commits of a consumer.")
+    ] = COMMITS_EVERY,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other random arrivals.")] = 1,
     baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Show a KEDA-like scaler beside.")] = True,
     lag_threshold: Annotated[

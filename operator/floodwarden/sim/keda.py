@@ -6,6 +6,7 @@ Every rule has its source; where a setting is free, the default is taken, and of
   ``allowIdleConsumers: false`` (keda.sh/docs, Scalers, Apache Kafka).
 - KEDA polls every 30 s (``pollingInterval``), which matters between 0 and 1 replicas only: it activates at its own poll
   when the lag is above ``activationLagThreshold`` (0), and goes to zero 300 s (``cooldownPeriod``) after it was active last.
+  While messages come something is always under way in reality, so they count as lag here even when the model has none.
 - From 1 on the HorizontalPodAutoscaler that KEDA makes decides every 15 s (``--horizontal-pod-autoscaler-sync-period``). It
   asks for the metric then and is answered live (``useCachedMetrics: false``).
 - desired = ⌈metric / lagThreshold⌉, the metric being an ``AverageValue``; no change while metric / (threshold × replicas)
@@ -61,6 +62,7 @@ class KedaLike:
         self._desired: list[tuple[float, int]] = []  # of the last DOWN_WINDOW
         self._next_sync = self._next_poll = self.phase
         self._active_at = 0.0
+        self._ends_polled = 0.0
 
     def look(self, world: World) -> None:
         """Do what is due at this moment."""
@@ -76,7 +78,8 @@ class KedaLike:
         lag = _lag(world)
         if lag is None:
             return
-        if lag > 0:
+        came, self._ends_polled = sum(world.ends) - self._ends_polled, sum(world.ends)
+        if lag > 0 or came > 0:
             self._active_at = at
             if world.replicas == 0:
                 self._scale(world, max(1, self.policy.min_replicas))

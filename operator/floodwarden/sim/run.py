@@ -111,6 +111,7 @@ def run_floodwarden(scenario: Scenario, setting: Setting, policy: Policy) -> Run
 def run_keda_like(scenario: Scenario, setting: Setting, policy: Policy, threshold: float | None = None) -> Run:
     """The KEDA-like scaler, with the usual ``lagThreshold`` for the policy's limits unless one is given."""
     threshold = threshold or usual_threshold(policy, setting.partitions, scenario.peak)
-    # Its timers run since long before: where they stand when trouble begins is as good as random.
-    phase = float(setting.seed * 7 % 30)
+    # Its timers run since long before: where they stand when trouble begins is as good as random, but not always at the
+    # very moment of a commit, when the lag looks like nothing at all.
+    phase = 5.0 * (setting.seed % 6) + 1 + setting.seed % 4
     return run(scenario, setting, policy, KedaLike(policy, threshold, phase), KEDA_LIKE)

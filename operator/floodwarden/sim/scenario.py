@@ -10,6 +10,7 @@ from floodwarden.sim.world import Traffic, World
 
 PODS_START = 5.0  # seconds; seen with small images on a warm node
 GROUP_REBALANCES = 4.0  # seconds from the first join until all consume again; seen with Kafka's default settings
+COMMITS_EVERY = 5.0  # seconds: the default of auto.commit.interval.ms
 
 
 class WrongInput(ValueError):
@@ -24,7 +25,7 @@ class Setting:
     capacity: float = 50.0
     start_delay: float = PODS_START
     rebalance: float = GROUP_REBALANCES
-    commit_every: float = 0.0
+    commit_every: float = COMMITS_EVERY
     seed: int = 1
 
 
