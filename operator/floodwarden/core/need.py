@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil, floor, sqrt
 
 TOLERANCE = 1e-9  # so that 0.1 + 0.2 fits into 0.3
@@ -53,10 +54,10 @@ def replicas_needed(demands: Sequence[Demand], partitions: int, capacity: float,
     replica in messages per second, above zero. No demand needs no replica. The result never falls when a demand rises, unless
     a partition's arrivals alone pass the capacity: that one is named instead of being answered with pods for all.
 
-    m is the largest number of partitions for which both hold: the mean demand of m partitions fits one replica, and so do
-    the arrivals of the m busiest, should they meet on one (a partition busier than a replica is counted as a full one
-    there, and left out of the second test: no spread helps it). Random arrivals are taken one standard deviation low in
-    that test, or the busiest would always look busier than they are.
+    m is the largest number of partitions for which both hold: the mean demand of m partitions fits one replica, and any of
+    them still drains on a replica that has the m - 1 busiest others besides (a partition busier than a replica is counted as
+    a full one in the first test, and left out of the second: no spread helps it). Random arrivals are taken one standard
+    deviation low in the second test, or the busiest would always look busier than they are.
     """
     capped = [min(demand.total, capacity) for demand in demands]
     total = sum(capped)
@@ -64,17 +65,30 @@ def replicas_needed(demands: Sequence[Demand], partitions: int, capacity: float,
         return 0
     mean = total / len(capped)
     by_mean = floor(capacity / mean + TOLERANCE)
-    by_busiest = _busiest_fitting([demand.arrival for demand in demands if demand.arrival < capacity], capacity)
+    by_busiest = _worst_fitting([demand for demand in demands if demand.arrival < capacity], capacity)
     per_replica = max(1, min(by_mean, by_busiest, partitions))
     return within(partitions, per_replica, ceiling)
 
 
-def _busiest_fitting(arrivals: Sequence[float], capacity: float) -> int:
-    """How many of the busiest arrivals fit into one capacity together."""
-    fitting, load = 0, 0.0
-    for arrival in sorted(arrivals, reverse=True):
-        load += max(0.0, arrival - sqrt(arrival / 10))
-        if load > capacity + TOLERANCE:
-            return fitting
-        fitting += 1
-    return max(fitting, 1) if fitting < len(arrivals) or not arrivals else 10**9
+def _worst_fitting(demands: Sequence[Demand], capacity: float) -> int:
+    """How many partitions fit into one capacity together, however unluckily they meet, while one of them drains.
+
+    A backlog that one replica could not drain in time even for itself gets half of what its arrivals leave of it: more would
+    take a replica for each partition, and serve no other.
+    """
+    ranked = sorted(((_surely(demand.arrival), demand.drain) for demand in demands), reverse=True)
+    drains = [min(drain, (capacity - arrival) / 2) for arrival, drain in ranked]
+    # The neediest of those that are not among the busiest, from the end: it would take the place of the last of them.
+    rest = list(accumulate(reversed([arrival + drain for (arrival, _), drain in zip(ranked, drains, strict=True)]), max))[::-1]
+    arrivals = drain = 0.0
+    for index, (arrival, _) in enumerate(ranked):
+        drain = max(drain, drains[index])
+        worst = max(arrivals + arrival + drain, arrivals + rest[index])
+        if worst > capacity + TOLERANCE:
+            return max(index, 1)
+        arrivals += arrival
+    return 10**9 if demands else 1
+
+
+def _surely(arrival: float) -> float:
+    return max(0.0, arrival - sqrt(arrival / 10))

@@ -15,6 +15,8 @@ from floodwarden.core.observation import Partition
 from floodwarden.core.policy import Policy
 
 REACTION = 10.0  # seconds from a step until its pods consume (pods start, join, rebalance): what arrives meanwhile counts
+STANDSTILL = 4.0  # seconds of them in which the group rebalances and consumes nothing
+BEHIND = 2.0  # seconds of arrivals that must wait, besides what is done but not committed, to show that consumers fall behind
 USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
 BACK = 0.9  # of the limit below which a lag that was over it is back within
 HOT = 2.0  # times the mean arrivals from which a partition is hot, and not merely one of too many busy ones
@@ -97,17 +99,43 @@ class Outlook:
         return tuple(load.partition for load in self.seen.loads if load.arrival > bound and load.lag > capacity)
 
     def growing_over(self, replicas: int) -> bool:
-        """Whether the lag will pass a limit before a step made now would take effect. Told only by measured capacity."""
-        if self.measured is None or self.seen.lag is None:
+        """Whether the lag will pass a limit before a step made now would take effect, and rises."""
+        capacity = self._assumed
+        if capacity is None or self.seen.lag is None:
             return False
-        growth = self.arrivals - replicas * self.measured
+        growth = self.arrivals - replicas * capacity
         if growth <= 0:
-            return False
+            return self._worst_growing_over(replicas, capacity)
         coming = self.seen.lag + growth * REACTION
         if self.policy.max_messages is not None and coming > self.policy.max_messages:
             return True
-        waiting = coming / (replicas * self.measured) if replicas else float("inf")
+        waiting = coming / (replicas * capacity) if replicas else float("inf")
         return self.policy.max_seconds is not None and waiting > self.policy.max_seconds
+
+    @property
+    def _assumed(self) -> float | None:
+        """Messages per second to be expected of a replica: measured, or guessed where its backlog shows that it has no more."""
+        if self.measured is not None or self.capacity is None:
+            return self.measured
+        behind = self.seen.settled_lag is not None and self.seen.settled_lag > BEHIND * self.arrivals
+        return self.capacity.per_replica / USUAL_LOAD if behind else None
+
+    def _worst_growing_over(self, replicas: int, capacity: float) -> bool:
+        """The same where all replicas together would do: whether one that has the busiest partition cannot keep up.
+
+        The oldest message then waits longer by the share that is not kept up with, and by the time in which nothing is
+        consumed at all while the group rebalances.
+        """
+        limit, loads = self.policy.max_seconds, self.seen.loads
+        if limit is None or not replicas or not self.seen.seconds or len(loads) < 2:
+            return False
+        worst = max(loads, key=lambda load: load.seconds)
+        others = sum(load.arrival for load in loads) - worst.arrival
+        arriving = worst.arrival + others / (len(loads) - 1) * (-(-len(loads) // replicas) - 1)
+        if arriving <= capacity:
+            return False
+        longer = (1 - capacity / arriving) * REACTION + STANDSTILL
+        return not worst.stalled and worst.seconds + longer > limit
 
     def carried_by(self, replicas: int) -> bool:
         """Whether so many replicas drain the backlog: they are seen to, or what they can do is known to be enough in time."""
