@@ -13,7 +13,6 @@ LEARN_EVERY = 5.0  # seconds between two looks: the shortest window, so that sam
 WEIGHT = 0.3  # of a new sample in the moving average
 BACKLOG = 2.0  # seconds (or commit gaps, where longer) of work that must be waiting for a member to count as saturated
 MEASURED_FOR = 24 * 3600.0  # after this a measurement is only a lower bound
-AT_LEAST_FOR = 600.0  # after this a lower bound gives way to a fresh one
 
 
 def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Memory, now: float) -> Capacity | None:
@@ -46,7 +45,11 @@ def saturated_rate(seen: Assessment, replicas: int) -> float | None:
 
 
 def _at_least(capacity: Capacity | None, seen: Assessment, replicas: int, now: float) -> Capacity | None:
-    """What was consumed was possible. Two windows must agree: offsets that were set forward by hand were not consumed."""
+    """What was consumed was possible. Two windows must agree: offsets that were set forward by hand were not consumed.
+
+    That less has come since is no evidence against a bound, however old: it would be lost while replicas wait to be lowered, and
+    nothing would lower them any more. Where it has become wrong, a backlog shows that, and is measured.
+    """
     if seen.consumed is None or seen.consumed_before is None:
         return capacity
     bound = min(seen.consumed, seen.consumed_before) / replicas
@@ -54,11 +57,9 @@ def _at_least(capacity: Capacity | None, seen: Assessment, replicas: int, now: f
         return capacity
     if capacity is None:
         return Capacity(bound, now, Basis.AT_LEAST)
-    if capacity.basis is Basis.AT_LEAST and (bound > capacity.per_replica or now - capacity.measured_at > AT_LEAST_FOR):
-        return Capacity(bound, now, Basis.AT_LEAST)
-    if bound > capacity.per_replica:
-        return Capacity(bound, capacity.measured_at, capacity.basis)
-    return capacity
+    if bound <= capacity.per_replica:
+        return capacity
+    return Capacity(bound, now if capacity.basis is Basis.AT_LEAST else capacity.measured_at, capacity.basis)
 
 
 def _aged(capacity: Capacity | None, now: float) -> Capacity | None:

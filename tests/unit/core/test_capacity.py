@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floodwarden.core.capacity import AT_LEAST_FOR, MEASURED_FOR, learn
+from floodwarden.core.capacity import MEASURED_FOR, learn
 from floodwarden.core.memory import Basis, Capacity, Memory
 from tests.support.world import World, policy, step_shaped
 
@@ -53,18 +53,21 @@ def test_offsets_set_forward_by_hand_were_not_consumed() -> None:
     assert learnt(world).per_replica == pytest.approx(30, rel=0.2)
 
 
-def test_age_turns_a_measurement_into_a_bound_and_renews_a_bound() -> None:
-    """Consumers change: after a day a measurement is only a bound, and an old bound gives way to what is seen now."""
+def test_age_turns_a_measurement_into_a_bound() -> None:
+    """Consumers change: after a day a measurement is only a bound."""
     world = World(policy(), step_shaped(60, 60, 0, 0)).run(60)
     assert world.seen is not None
     old = Capacity(50.0, world.now - MEASURED_FOR - 1, Basis.MEASURED)
     aged = learn(old, world.seen, 2, Memory(), world.now)
     assert aged is not None
     assert aged.basis is Basis.AT_LEAST
-    bound = Capacity(50.0, world.now - AT_LEAST_FOR - 1, Basis.AT_LEAST)
-    renewed = learn(bound, world.seen, 2, Memory(), world.now)
-    assert renewed is not None
-    assert renewed.per_replica == pytest.approx(30, rel=0.05)
+
+
+def test_a_bound_is_not_lost_by_having_less_to_do() -> None:
+    """Replicas that are too many do little each. Were that the new bound, all of them would be found needed for ever."""
+    bound = Capacity(50.0, -10_000.0, Basis.AT_LEAST)
+    world = World(policy(), step_shaped(60, 60, 0, 0), replicas=24, memory=Memory(capacity=bound)).run(130)
+    assert world.steps[-1][1:] == (24, 2)
 
 
 def test_nothing_is_learnt_from_a_partial_reading_or_without_replicas() -> None:
