@@ -45,6 +45,7 @@ class History:
         self.sweeps: tuple[float, ...] = ()  # the times of the last three sweeps that were read, ascending
         self.recreated_at: float | None = None
         self.added: int = 0  # partitions that the last reading had and the one before had not
+        self._risen_at: float | None = None  # when the last confirmed surge began
         self._counted: int | None = None  # partitions whose growth the totals hold; None before the first growth
         self._partitions: frozenset[Partition] = frozenset()
         self._incarnations: Mapping[str, str] = {}
@@ -77,6 +78,7 @@ class History:
         self.produced.add(at, (self.produced.last or 0) + produced)
         self.consumed.add(at, (self.consumed.last or 0) + consumed)
         self.sweeps = (*self.sweeps[-2:], at)
+        self._note_rise(at)
 
     def lost(self) -> None:
         """Start rates anew with the next two readings, as after a sweep that could not read this subscription."""
@@ -84,6 +86,7 @@ class History:
         self.consumed.clear()
         self.sweeps = ()
         self._counted = None
+        self._risen_at = None
 
     def _forget_recreated(self, at: float, reading: Reading) -> None:
         """A topic under the same name with another id is another topic: nothing seen of the old one applies."""
@@ -96,12 +99,22 @@ class History:
         self._incarnations = {**self._incarnations, **reading.incarnations}
 
     def produced_rate(self, now: float, *, window: float = SMOOTH_WINDOW) -> float | None:
-        """Messages per second that arrived over the window, or over what is known of it."""
-        return self.produced.rate(now - window, now)
+        """Messages per second that arrived over the window, or over what is known of it; since a surge began, not before it."""
+        start = now - window if self._risen_at is None else max(now - window, self._risen_at)
+        return self.produced.rate(start, now)
 
     def consumed_rate(self, now: float, *, window: float = SMOOTH_WINDOW) -> float | None:
         """Messages per second that were committed over the window, measured from commit to commit."""
         return self.consumed.stepped_rate(now - window, now)
+
+    def _note_rise(self, at: float) -> None:
+        """A confirmed surge began before the last two intervals, unless it is one that was noted already."""
+        surge, rate = self.surge(), self.produced_rate(at)
+        if surge is None or not surge[1] or rate is None:
+            return
+        noted = self._risen_at is not None and at - self._risen_at <= SMOOTH_WINDOW
+        if not noted or _stands_out(surge[0], rate, at - self.sweeps[1]):
+            self._risen_at = self.sweeps[0]
 
     def surge(self) -> tuple[float, bool] | None:
         """The production rate of the last interval if it stands out of what was usual, and whether that is confirmed.

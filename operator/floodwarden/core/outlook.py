@@ -103,14 +103,19 @@ class Outlook:
         capacity = self._assumed
         if capacity is None or self.seen.lag is None:
             return False
-        growth = self.arrivals - replicas * capacity
-        if growth <= 0:
+        more = self._coming(replicas, capacity)
+        if more <= 0:
             return self._worst_growing_over(replicas, capacity)
-        coming = self.seen.lag + growth * REACTION
+        coming = self.seen.lag + more
         if self.policy.max_messages is not None and coming > self.policy.max_messages:
             return True
         waiting = coming / (replicas * capacity) if replicas else float("inf")
         return self.policy.max_seconds is not None and waiting > self.policy.max_seconds
+
+    def _coming(self, replicas: int, capacity: float) -> float:
+        """Messages by which the lag rises until a step made now takes effect; 0 where so many replicas keep up."""
+        growth = self.arrivals - replicas * capacity
+        return growth * REACTION + replicas * capacity * STANDSTILL if growth > 0 else 0.0
 
     @property
     def _assumed(self) -> float | None:
@@ -149,9 +154,8 @@ class Outlook:
         moving = [load for load in self.seen.loads if not load.stalled]
         if not moving:
             return []
-        surge = max(0.0, self.arrivals - (self.seen.produced or 0.0)) / len(moving)
-        growth = max(0.0, self.arrivals - replicas * self.measured) if self.measured is not None else 0.0
-        coming = growth * REACTION / len(moving)
+        surge = max(0.0, self.arrivals - sum(load.arrival for load in self.seen.loads)) / len(moving)
+        coming = self._coming(replicas, self.measured) / len(moving) if self.measured is not None else 0.0
         return [Demand((load.arrival + surge) * headroom, (load.lag + coming) / self.policy.catch_up) for load in moving]
 
     def need(self, replicas: int, headroom: float) -> int | None:
