@@ -17,6 +17,7 @@ from floodwarden.core.policy import Policy
 REACTION = 10.0  # seconds from a step until its pods consume (pods start, join, rebalance): what arrives meanwhile counts
 STANDSTILL = 4.0  # seconds of them in which the group rebalances and consumes nothing
 BEHIND = 2.0  # seconds of arrivals that must wait, besides what is done but not committed, to show that consumers fall behind
+SPENT = 1.1  # times its lower bound up to which a replica that falls behind is taken to do all it can
 USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
 BACK = 0.9  # of the limit below which a lag that was over it is back within
 HOT = 2.0  # times the mean arrivals from which a partition is hot, and not merely one of too many busy ones
@@ -100,7 +101,7 @@ class Outlook:
 
     def growing_over(self, replicas: int) -> bool:
         """Whether the lag will pass a limit before a step made now would take effect, and rises."""
-        capacity = self._assumed
+        capacity = self._assumed(replicas)
         if capacity is None or self.seen.lag is None:
             return False
         more = self._coming(replicas, capacity)
@@ -117,13 +118,21 @@ class Outlook:
         growth = self.arrivals - replicas * capacity
         return growth * REACTION + replicas * capacity * STANDSTILL if growth > 0 else 0.0
 
-    @property
-    def _assumed(self) -> float | None:
+    def _assumed(self, replicas: int) -> float | None:
         """Messages per second to be expected of a replica: measured, or guessed where its backlog shows that it has no more."""
         if self.measured is not None or self.capacity is None:
             return self.measured
-        behind = self.seen.settled_lag is not None and self.seen.settled_lag > BEHIND * self.arrivals
-        return self.capacity.per_replica / USUAL_LOAD if behind else None
+        return self._guessed(replicas, self.capacity.per_replica) if self._behind else None
+
+    def _guessed(self, replicas: int, bound: float) -> float:
+        """What a replica may do of which only a lower bound was seen: more, unless it does no more although more waits."""
+        spent = self._behind and self.seen.consumed is not None and self.seen.consumed <= SPENT * bound * replicas
+        return bound if spent else bound / USUAL_LOAD
+
+    @property
+    def _behind(self) -> bool:
+        """Whether more waits than is merely not committed: the consumers do not keep up."""
+        return self.seen.settled_lag is not None and self.seen.settled_lag > BEHIND * self.arrivals
 
     def _worst_growing_over(self, replicas: int, capacity: float) -> bool:
         """The same where all replicas together would do: whether one that has the busiest partition cannot keep up.
@@ -189,7 +198,7 @@ class Outlook:
         elif capacity.basis is Basis.MEASURED:
             return self._need(self.demands(replicas, 1.0), capacity.per_replica)
         else:
-            need = self._need(self.demands(replicas, 1.0), capacity.per_replica / USUAL_LOAD)
+            need = self._need(self.demands(replicas, 1.0), self._guessed(replicas, capacity.per_replica))
         boldest = BOLDEST * max(replicas, 1)
         return need if need <= boldest else even_at_least(self.seen.partitions, boldest, min(boldest, self.ceiling))
 
