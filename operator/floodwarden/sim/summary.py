@@ -28,6 +28,6 @@ def summarize(run: Run) -> Summary:
         seconds_over=round(sum(run.tick for sample in run.samples if sample.over), 1),
         steps=len(run.steps),
         rebalances=run.rebalances,
-        replica_hours=round(sum(sample.replicas for sample in run.samples) * run.tick / 3600, 3),
+        replica_hours=round(sum(sample.replicas for sample in run.samples) * run.tick / 3600, 4),
         max_replicas=max(sample.replicas for sample in run.samples),
     )
