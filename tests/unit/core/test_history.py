@@ -76,6 +76,30 @@ def test_surge(rates: list[float], expected: tuple[float, bool] | None) -> None:
         assert surge[1] is expected[1]
 
 
+RISES = {
+    "from its beginning": ([60] * 18 + [700] * 3, 700),
+    "not confirmed, not believed": ([60] * 18 + [700], (9 * 60 + 700) / 10),
+    "one that grows on is another": ([60] * 18 + [300] * 4 + [900] * 3, 900),
+    "a burst is averaged from its beginning": ([60] * 18 + [700, 700, 60, 60], 380),
+    "a burst that is long ago is smoothed like any other": ([60] * 18 + [700] * 2 + [60] * 12, 60),
+}
+
+
+@pytest.mark.parametrize(("rates", "expected"), RISES.values(), ids=RISES)
+def test_the_rate_of_a_rise_leaves_out_what_was_before(rates: list[float], expected: float) -> None:
+    """A smooth rate that reaches back before a confirmed surge would be too low for as long as its window."""
+    assert watched(rates).produced_rate(float(len(rates))) == pytest.approx(expected, rel=0.01)
+
+
+def test_a_lost_reading_ends_a_rise() -> None:
+    """What is read again is measured anew."""
+    history = watched([60.0] * 18 + [700.0] * 3)
+    history.lost()
+    history.record(30.0, reading(Offsets(0, 9000, 9000)))
+    history.record(31.0, reading(Offsets(0, 9060, 9060)))
+    assert history.produced_rate(31.0) == pytest.approx(60)
+
+
 def test_a_recreated_topic_forgets_its_past() -> None:
     """Another topic under the same name has no history, and the moment is kept to say so."""
     history = watched([10] * 5)

@@ -30,6 +30,9 @@ CASES = {  # demands, partitions, capacity, ceiling and the replicas they need
     "an odd count spreads by threes": (uniform(7, 15.0), 7, 50.0, 7, 3),
     "one busy partition is one replica's work": ([Demand(500.0), *uniform(11, 1.0)], 12, 50.0, 12, 2),
     "a deep backlog in one partition asks no more than a replica": ([Demand(1.0, 900.0), *uniform(11, 0.0)], 12, 50.0, 12, 1),
+    "a busy partition's replica drains too": ([Demand(40.0, 17.0), *uniform(23, 2.5)], 24, 50.0, 24, 6),
+    "a needy one among busier ones": ([Demand(1.0, 30.0), *uniform(3, 17.0), *uniform(8, 0.0)], 12, 50.0, 12, 6),
+    "all lag alike, so that the mean tells all": (uniform(24, 10.0, 2.0), 24, 50.0, 24, 6),
     "busiest two must not meet": ([*uniform(2, 40.0), *uniform(4, 1.0)], 6, 50.0, 6, 6),
 }
 
