@@ -24,7 +24,7 @@ from floodwarden.sim.shapes import Shape
 from floodwarden.sim.study import Wanted, study
 from floodwarden.sim.summary import summarize
 
-WIDEST = 110  # columns
+NARROWEST, WIDEST = 60, 110  # columns
 
 Result = TypeVar("Result")
 
@@ -104,7 +104,7 @@ def simulate(
 
 def show(report: Report, console: Console) -> None:
     """The picture, the numbers and the sentence, for a person."""
-    width = min(console.width, WIDEST)
+    width = max(NARROWEST, min(console.width, WIDEST))
     setting = report.setting
     console.print(
         Text.assemble(

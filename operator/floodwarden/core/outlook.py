@@ -131,8 +131,9 @@ class Outlook:
 
     @property
     def _behind(self) -> bool:
-        """Whether more waits than is merely not committed: the consumers do not keep up."""
-        return self.seen.settled_lag is not None and self.seen.settled_lag > BEHIND * self.arrivals
+        """Whether more waits than is merely not committed, where anything moves: the consumers do not keep up."""
+        standing = sum(load.lag for load in self.seen.loads if load.stalled)
+        return self.seen.settled_lag is not None and self.seen.settled_lag - standing > BEHIND * self.arrivals
 
     def _worst_growing_over(self, replicas: int, capacity: float) -> bool:
         """The same where all replicas together would do: whether one that has the busiest partition cannot keep up.

@@ -54,7 +54,7 @@ def trials(draw: st.DrawFn, *, most_load: float = POSSIBLE, spread: bool = True,
     setting = Setting(
         partitions=partitions,
         capacity=draw(st.sampled_from([5.0, 50.0, 300.0])),
-        start_delay=draw(st.sampled_from([1.0, 5.0, 8.0])),
+        start_delay=draw(st.sampled_from([1.0, 5.0, 20.0])),
         rebalance=draw(st.sampled_from([1.0, 4.0])),
         commit_every=draw(st.sampled_from([0.0, 5.0])),
         seed=draw(st.integers(0, 10_000)),
@@ -64,6 +64,7 @@ def trials(draw: st.DrawFn, *, most_load: float = POSSIBLE, spread: bool = True,
         min_replicas=draw(st.integers(0, 3)),
         max_replicas=draw(st.sampled_from([None, None, partitions // 2, partitions - 1])),
         stabilization=draw(st.sampled_from([20.0, 60.0])),
+        sweep_interval=draw(st.sampled_from([0.5, 1.0, 1.0, 5.0])),
         max_seconds=draw(st.sampled_from([None, 10.0, 30.0])),
     )
     ceiling = wanted.ceiling(partitions)
@@ -108,7 +109,7 @@ def test_a_limit_is_kept_when_that_is_possible(trial: Trial) -> None:
     longer than it takes to notice it, to start pods, to rebalance, and to drain within ``catchUp``."""
     done, _ = trial.run()
     setting = trial.setting
-    noticed = NOTICED + 3 * setting.commit_every
+    noticed = NOTICED + 3 * setting.commit_every + 3 * trial.policy.sweep_interval
     allowed = noticed + setting.start_delay + setting.rebalance + trial.policy.catch_up
     broken_since: float | None = None
     for sample in done.samples:
@@ -158,7 +159,7 @@ def test_unknown_readings_are_harmless(trial: Trial, lost: list[tuple[int, int]]
     for at, start, goal in done.steps:
         assert not any(begin <= at < end for begin, end in away)
         if goal < start and reasons[at] in (Reason.SCALED_DOWN, Reason.PUT_TO_SLEEP):
-            assert all(at - end >= wanted.stabilization - 1 for _, end in away if end <= at), (at, away)
+            assert all(at - end >= wanted.stabilization - wanted.sweep_interval for _, end in away if end <= at), (at, away)
 
 
 GONE = Unknown(UnknownReason.BROKER_UNREACHABLE, "for a test")
