@@ -20,6 +20,7 @@ BEHIND = 2.0  # seconds of arrivals that must wait, besides what is done but not
 SPENT = 1.1  # times its lower bound up to which a replica that falls behind is taken to do all it can
 USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
 BACK = 0.9  # of the limit below which a lag that was over it is back within
+NEARLY = 0.999  # of a replica's capacity: as busy as a partition can be that still has room on a replica
 HOT = 2.0  # times the mean arrivals from which a partition is hot, and not merely one of too many busy ones
 BOLDEST = 16  # times the present replicas that a step without measured capacity may reach
 
@@ -166,7 +167,14 @@ class Outlook:
             return []
         surge = max(0.0, self.arrivals - sum(load.arrival for load in self.seen.loads)) / len(moving)
         coming = self._coming(replicas, self.measured) / len(moving) if self.measured is not None else 0.0
-        return [Demand((load.arrival + surge) * headroom, (load.lag + coming) / self.policy.catch_up) for load in moving]
+        return [
+            Demand(self._spared(load.arrival + surge, headroom), (load.lag + coming) / self.policy.catch_up) for load in moving
+        ]
+
+    def _spared(self, arrival: float, headroom: float) -> float:
+        """Arrivals with headroom, which alone makes no partition one that no replica can carry."""
+        capacity = self.capacity.per_replica if self.capacity is not None else 0.0
+        return min(arrival * headroom, NEARLY * capacity) if arrival < NEARLY * capacity else arrival * headroom
 
     def need(self, replicas: int, headroom: float) -> int | None:
         """Replicas for what is known to be asked for; None where the capacity of a replica is not known at all."""
