@@ -205,6 +205,18 @@ def test_a_replica_that_cannot_keep_up_is_foreseen() -> None:
     assert not any(decision.over for _, decision in world.decisions)
 
 
+def test_headroom_makes_no_partition_hot() -> None:
+    """A partition that nearly fills a replica keeps it for itself, though with a fifth more no replica could carry it."""
+    world = World(
+        policy(stabilization=20.0),
+        lambda _, n: 46.0 if n == 5 else 10.0,
+        partitions=6,
+        replicas=6,
+        memory=Memory(capacity=MEASURED),
+    )
+    assert world.run(300).steps == []
+
+
 def test_a_stalled_partition_is_not_taken_for_a_slow_replica() -> None:
     """However old its messages get, room on its replica would not move them."""
     world = World(
