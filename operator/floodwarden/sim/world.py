@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import exp
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.observation import Group, GroupPhase, Member, Offsets, Partition, Reading, Unknown, UnknownReason
 from floodwarden.core.target import Target
 
 TOPIC = "orders"
+FEW = 10.0  # messages at once up to which their number is drawn exactly
 Traffic = Callable[[float, int], float]  # (seconds since the beginning, partition) → messages per second
 
 
@@ -111,7 +113,7 @@ class World:
         mean = self.arrivals(self.elapsed, number) * seconds
         if self.noise is None or mean <= 0:
             return mean
-        return max(0.0, round(self.noise.gauss(mean, mean**0.5)))
+        return float(_poisson(mean, self.noise))
 
     def _consume(self, seconds: float) -> None:
         """Each member shares its time out evenly among those of its partitions that have something to read."""
@@ -140,3 +142,15 @@ class World:
                 for m in range(self.members)
             ),
         )
+
+
+def _poisson(mean: float, noise: random.Random) -> int:
+    """A random count of that mean: exact where it is small, from the normal distribution where that is as good."""
+    if mean >= FEW:
+        return max(0, round(noise.gauss(mean, mean**0.5)))
+    left, count = exp(-mean), -1
+    product = 1.0
+    while product > left:
+        product *= noise.random()
+        count += 1
+    return count

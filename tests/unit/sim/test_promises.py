@@ -127,10 +127,11 @@ def test_a_limit_is_kept_when_that_is_possible(trial: Trial) -> None:
 def test_no_oscillation(trial: Trial) -> None:
     """While the traffic stays as it is, replicas go up as far as a backlog needs, then down to what arrives, and then rest.
 
-    Never up again after they went down, and never more than a few steps."""
+    Never up again after they went down, and never more than a few steps. (To sleep and to be woken is no such turn: with hardly
+    any messages each one wakes, as minReplicas 0 wants it.)"""
     done, _ = trial.run()
     for begin in range(0, round(trial.scenario.seconds), round(LONG_PIECE)):
-        steps = [(at, goal > start) for at, start, goal in done.steps if begin <= at < begin + LONG_PIECE]
+        steps = [(at, goal > start) for at, start, goal in done.steps if begin <= at < begin + LONG_PIECE and start and goal]
         ups = [up for _, up in steps]
         assert ups == sorted(ups, reverse=True), (begin, done.steps)
         assert len(ups) <= MOST_STEPS, (begin, done.steps)

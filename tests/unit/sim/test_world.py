@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from floodwarden.core.observation import GroupPhase, Offsets, Reading
 from floodwarden.sim.run import Ages
 from floodwarden.sim.world import World
@@ -76,6 +78,20 @@ def test_arrivals_do_not_depend_on_who_scales() -> None:
         for world in worlds:
             world.move(1.0)
     assert worlds[0].ends == worlds[1].ends
+
+
+@pytest.mark.parametrize("rate", [0.05, 3.0, 40.0])
+def test_noise_keeps_the_mean_and_spreads_like_poisson(rate: float) -> None:
+    """Also where less than one message comes in a second; the variance of a Poisson count is its mean."""
+    world = World(lambda _, __: rate, partitions=200, noise=random.Random(3))
+    counts = []
+    for _ in range(50):
+        before = list(world.ends)
+        world.move(1.0)
+        counts += [end - start for end, start in zip(world.ends, before, strict=True)]
+    mean = sum(counts) / len(counts)
+    assert mean == pytest.approx(rate, rel=0.1)
+    assert sum((count - mean) ** 2 for count in counts) / len(counts) == pytest.approx(rate, rel=0.1)
 
 
 def test_the_oldest_message_is_known() -> None:
