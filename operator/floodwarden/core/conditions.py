@@ -205,7 +205,10 @@ def notices(
 def told(memory: Memory, after: Conditions, seen: Assessment) -> Memory:
     """The memory with what has been told now, so that it is not told again."""
     ceiling = after[Type.SCALING].reason is Reason.AT_CEILING or (memory.ceiling_told and memory.over_since is not None)
-    return replace(memory, gap_reasons=frozenset(gap.reason for gap in seen.gaps), ceiling_told=ceiling)
+    reasons = frozenset(gap.reason for gap in seen.gaps)
+    if (reasons, ceiling) == (memory.gap_reasons, memory.ceiling_told):
+        return memory
+    return replace(memory, gap_reasons=reasons, ceiling_told=ceiling)
 
 
 def step_notice(policy: Policy, decision: Decision) -> Notice:

@@ -60,20 +60,18 @@ def decide(
     memory = follow_group(memory, seen, target, now)
     memory = follow_capacity(memory, seen, target, now)
     over = over_limit(policy, seen, was_over=memory.over_since is not None)
-    memory = replace(
-        memory,
-        over_since=(memory.over_since or now) if over else None if over is False else memory.over_since,
-        unknown_since=(memory.unknown_since or now) if seen.gaps else None,
-    )
+    over_since = (memory.over_since or now) if over else None if over is False else memory.over_since
+    unknown_since = (memory.unknown_since or now) if seen.gaps else None
+    if (over_since, unknown_since) != (memory.over_since, memory.unknown_since):
+        memory = replace(memory, over_since=over_since, unknown_since=unknown_since)
+    memory = follow_calm(memory, Outlook(policy, seen, memory, now, over), target)
     view = Outlook(policy, seen, memory, now, over)
-    memory = follow_calm(memory, view, target)
-    view = replace(view, memory=memory)
     if blocker is not None or target is None:
         gap = blocker or Gap(Reason.TARGET_MISSING, "the target has not been read yet")
         decision = Decision(gap.reason, gap.message)
     else:
         decision = _judge(view, target)
-    return replace(_describe(decision, view), by_hand=by_hand), memory
+    return _described(decision, view, by_hand), memory
 
 
 def applied(memory: Memory, decision: Decision, start: int, seen: Assessment, now: float) -> Memory:
@@ -91,7 +89,7 @@ def applied(memory: Memory, decision: Decision, start: int, seen: Assessment, no
     )
 
 
-def _describe(decision: Decision, view: Outlook) -> Decision:
+def _described(decision: Decision, view: Outlook, by_hand: tuple[int, int] | None) -> Decision:
     """The decision with what every decision tells besides: ceiling, limit, what stands still, whom to attend."""
     seen, step = view.seen, view.memory.step
     busy = step is not None and step.open
@@ -104,6 +102,7 @@ def _describe(decision: Decision, view: Outlook) -> Decision:
         stalled=seen.stalled,
         hot=view.hot(),
         eta=view.eta,
+        by_hand=by_hand,
     )
 
 

@@ -1,6 +1,7 @@
 """What is remembered from sweep to sweep, moved on by what was just seen; each function minds one part of the memory.
 
-``core.decide`` calls them in turn before it judges. Pure.
+``core.decide`` calls them in turn before it judges. Pure. Where nothing changes the memory is handed on as it is: copies of
+it are most of what a quiet policy costs.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def notice_hand(memory: Memory, target: Target | None, now: float) -> tuple[Memo
             return replace(memory, replicas_seen=step.goal), None
         if target.replicas == before == step.start:
             return replace(memory, step=None), None
-    if before is None or before == target.replicas:
+    if before == target.replicas:
+        return memory, None
+    if before is None:
         return replace(memory, replicas_seen=target.replicas), None
     if step is not None and (step.open or step.phase is Phase.INEFFECTIVE):
         step = replace(step, phase=Phase.DONE)
@@ -62,8 +65,11 @@ def started_anew(memory: Memory) -> Memory:
 def follow_group(memory: Memory, seen: Assessment, target: Target | None, now: float) -> Memory:
     """Since when the group has been stable, or has not."""
     if target is None or seen.phase is None:
-        return replace(memory, stable_since=None) if seen.group_gap or seen.lag is None else memory
+        doubtful = memory.stable_since is not None and (seen.group_gap or seen.lag is None)
+        return replace(memory, stable_since=None) if doubtful else memory
     if seen.phase is GroupPhase.STABLE:
+        if memory.stable_since and memory.unstable_since is None:
+            return memory
         return replace(memory, stable_since=memory.stable_since or now, unstable_since=None)
     unstable = target.replicas > 0
     return replace(memory, stable_since=None, unstable_since=(memory.unstable_since or now) if unstable else None)
@@ -83,6 +89,8 @@ def follow_calm(memory: Memory, view: Outlook, target: Target | None) -> Memory:
     step_open = view.memory.step is not None and view.memory.step.open
     doubt = step_open or not view.seen.exact or view.over is not False or view.seen.produced is None or view.seen.caution
     if target is None or doubt or not _moving(view, target):
+        if memory.calm_since is None and memory.agreed_since is None and not memory.needs:
+            return memory
         return replace(memory, calm_since=None, agreed_since=None, needs=())
     now, window = view.now, view.policy.stabilization
     need = view.need(target.replicas, HEADROOM)

@@ -7,6 +7,7 @@ and go with them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
@@ -14,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from floodwarden.core.assess import Assessment
 from floodwarden.core.decide import Decision
+from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from floodwarden.sweep.store import Key
 
@@ -22,13 +24,24 @@ _BROKER = ("namespace", "broker")
 _SWEEP_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
+@dataclass(slots=True)
+class _Shown:
+    """What the registry shows of one policy. Looking series up by their labels costs more than deciding, so they are kept."""
+
+    values: tuple[float | None, ...] = ()
+    gauges: dict[Gauge, Gauge] = field(default_factory=dict)  # the series of each gauge that has a value
+    decisions: dict[Reason, Counter] = field(default_factory=dict)
+
+
 class Metrics:
     """All metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._gauges = {
-            name: Gauge(f"floodwarden_policy_{name}", text, _POLICY, registry=self.registry)
+        self._shown: dict[Key, _Shown] = {}
+        # In the order of the values in ``policy``.
+        self._gauges = [
+            Gauge(f"floodwarden_policy_{name}", text, _POLICY, registry=self.registry)
             for name, text in (
                 ("lag_messages", "Messages that wait to be consumed; a lower bound while reading_exact is 0."),
                 ("lag_seconds", "How long the oldest waiting message has waited."),
@@ -43,7 +56,7 @@ class Metrics:
                 ("within_limit", "1 while the lag is within maxLag, 0 while it is over; absent while not known."),
                 ("stalled_partitions", "Partitions whose offset stands still under lag."),
             )
-        }
+        ]
         self._decisions = Counter("floodwarden_decisions", "Decisions by reason.", (*_POLICY, "reason"), registry=self.registry)
         self._steps = Counter(
             "floodwarden_steps", "Changes of replicas that were made, by reason.", (*_POLICY, "reason"), registry=self.registry
@@ -79,23 +92,30 @@ class Metrics:
     def policy(self, key: Key, seen: Assessment, decision: Decision, capacity: float | None, target: Target | None) -> None:
         """Everything that one decision says of a policy."""
         known = seen.lag is not None
-        values = {
-            "lag_messages": seen.lag,
-            "lag_seconds": seen.seconds,
-            "reading_exact": int(seen.exact),
-            "produced_messages_per_second": seen.produced,
-            "consumed_messages_per_second": seen.consumed,
-            "replica_capacity_messages_per_second": capacity,
-            "partitions": seen.partitions if known else None,
-            "replicas": target.replicas if target else None,
-            "replicas_desired": decision.desired,
-            "replicas_ceiling": decision.ceiling,
-            "within_limit": None if decision.over is None else int(not decision.over),
-            "stalled_partitions": len(decision.stalled) if known else None,
-        }
-        for name, value in values.items():
-            self._set(self._gauges[name], key, value)
-        self._decisions.labels(key.namespace, key.name, decision.reason.value).inc()
+        values = (
+            seen.lag,
+            seen.seconds,
+            int(seen.exact),
+            seen.produced,
+            seen.consumed,
+            capacity,
+            seen.partitions if known else None,
+            target.replicas if target else None,
+            decision.desired,
+            decision.ceiling,
+            None if decision.over is None else int(not decision.over),
+            len(decision.stalled) if known else None,
+        )
+        shown = self._shown.setdefault(key, _Shown())
+        if values != shown.values:
+            shown.values = values
+            for gauge, value in zip(self._gauges, values, strict=True):
+                _set(gauge, shown.gauges, key, value)
+        decisions = shown.decisions.get(decision.reason)
+        if decisions is None:
+            decisions = self._decisions.labels(key.namespace, key.name, decision.reason.value)
+            shown.decisions[decision.reason] = decisions
+        decisions.inc()
 
     def step(self, key: Key, decision: Decision) -> None:
         """A change of replicas was made."""
@@ -114,8 +134,9 @@ class Metrics:
 
     def forget_policy(self, key: Key) -> None:
         """The policy is gone, and its series with it."""
-        for gauge in self._gauges.values():
-            self._set(gauge, key, None)
+        shown = self._shown.pop(key, _Shown())
+        for gauge in self._gauges:
+            _set(gauge, shown.gauges, key, None)
         for counter in (self._decisions, self._steps):
             counter.remove_by_labels({"namespace": key.namespace, "policy": key.name})
 
@@ -124,12 +145,16 @@ class Metrics:
         for metric in (self._sweeps, self._requests, self._failures, self._nodes):
             metric.remove_by_labels({"namespace": key.namespace, "broker": key.name})
 
-    @staticmethod
-    def _set(gauge: Gauge, key: Key, value: float | None) -> None:
-        if value is None:
+
+def _set(gauge: Gauge, shown: dict[Gauge, Gauge], key: Key, value: float | None) -> None:
+    """Show a value, or no series where it is not known."""
+    if value is None:
+        if shown.pop(gauge, None) is not None:
             gauge.remove(key.namespace, key.name)
-        else:
-            gauge.labels(key.namespace, key.name).set(value)
+        return
+    if gauge not in shown:
+        shown[gauge] = gauge.labels(key.namespace, key.name)
+    shown[gauge].set(value)
 
 
 class _Dropped(Collector):
