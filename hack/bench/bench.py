@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import cost
 import deciding
+import failover
+import simulating
 import spikes
 from account import account
 from bounds import missed, table
@@ -36,10 +38,11 @@ class Plan:
 
     few: int = 100
     many: int = 1000
+    failovers: int = failover.ROUNDS
     times: cost.Times = field(default_factory=cost.Times)
 
 
-QUICK = Plan(10, 100, cost.Times(requests=10, idle=20, onset=5, busy=20))
+QUICK = Plan(10, 100, 3, cost.Times(requests=10, idle=20, onset=5, busy=20))
 
 
 def _arguments(parts: list[str]) -> argparse.Namespace:
@@ -62,6 +65,8 @@ def _on_ground(wanted: set[str], plan: Plan, attempt: Attempt) -> None:
         if "cost" in wanted:
             attempt("requests", lambda: cost.requests(stage, who, plan.few, plan.times))
             attempt("cost", lambda: cost.full(stage, who, plan.many, plan.times))
+        if "failover" in wanted:
+            attempt("failover", lambda: failover.run(stage, who, plan.many, plan.failovers))
 
 
 def _large(attempt: Attempt) -> None:
@@ -71,7 +76,7 @@ def _large(attempt: Attempt) -> None:
 
 def main() -> int:
     """Measure, print, write; status 1 where a part could not be measured. A missed bound is told, and is no failure."""
-    parts = ["deciding", "spikes", "cost"]
+    parts = ["simulating", "deciding", "spikes", "cost", "failover"]
     given = _arguments(parts)
     wanted = set(given.only or parts)
     plan = QUICK if given.quick else Plan()
@@ -90,9 +95,12 @@ def main() -> int:
         if given.large:
             _large(attempt)
         else:
+            if "simulating" in wanted:
+                attempt("simulating", simulating.run)
             if "deciding" in wanted:
                 attempt("deciding", lambda: deciding.run(plan.many))
-            _on_ground(wanted, plan, attempt)
+            if wanted - {"simulating", "deciding"}:
+                _on_ground(wanted, plan, attempt)
     except HackError as error:
         failures.append(str(error))
     FOLDER.mkdir(exist_ok=True)

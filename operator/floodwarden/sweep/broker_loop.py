@@ -31,7 +31,7 @@ from floodwarden.sweep.store import Key, key_of
 from floodwarden.sweep.watch import PolicyWatch
 
 SECRETS_EVERY = 10.0  # seconds between two looks at the Secrets
-STATUS_EVERY = 60.0  # seconds between two writes of a status in which only the last sweep differs
+STATUS_EVERY = 300.0  # seconds between two writes of a status in which only the last sweep differs; /metrics has each one
 STUCK_AFTER = 60.0  # seconds, and ten intervals, without a finished sweep: the loop hangs
 BROKERS = StatusResource(f"{GROUP}/{VERSION}", "messagebrokers")
 

@@ -28,7 +28,7 @@ from floodwarden.core.observation import Query, Reading, Unknown
 from floodwarden.core.reasons import ADVICE, Reason
 from floodwarden.core.target import Owner, Target, TargetProblem, TargetProblemReason
 from floodwarden.sweep.binding import conflict, obstacle
-from floodwarden.sweep.report import Throttle, from_api, restore, status_of, would
+from floodwarden.sweep.report import Throttle, from_api, restore, shows, status_of, would
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
@@ -60,6 +60,7 @@ class PolicyWatch:
         self._refusal: tuple[Gap, float] | None = None  # of the last step, and until when it counts
         self._would = would(policy)  # what DryRun last told
         self._status_not_before = 0.0
+        self._built: tuple[tuple[object, ...], dict[str, Any]] | None = None  # what the last status was built from, and it
         self._newer: tuple[BacklogPolicy, float] | None = None  # a changed spec, until the running sweep has ended
         self._sweeping = asyncio.Lock()
 
@@ -269,12 +270,16 @@ class PolicyWatch:
 
     async def _write_intent(self, seen: Assessment, decision: Decision, at: float) -> StatusOutcome:
         """Write a step down before it is made, so that whoever comes after us knows it for ours."""
+        self._built = None
         shown = conditions(self._policy, seen, decision, None, self._memory, self._shown, at)
         return await self._put(self._status(shown, seen, decision), at)
 
     async def _write(self, seen: Assessment, decision: Decision, at: float) -> None:
         """Write the status when it is worth it."""
-        body = self._status(self._shown, seen, decision)
+        now = shows(self._resource, self._shown, seen, decision, self._memory, self._known_target)
+        if self._built is None or self._built[0] != now:
+            self._built = now, self._status(self._shown, seen, decision)
+        body = self._built[1]
         if at >= self._status_not_before and self._throttle.due(body, self._limit, at):
             await self._put(body, at)
 

@@ -11,7 +11,7 @@ from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from floodwarden.sweep import clock
-from floodwarden.sweep.report import NUMBERS_EVERY, REFRESH_EVERY, Throttle, from_api, restore, status_of
+from floodwarden.sweep.report import NUMBERS_EVERY, REFRESH_EVERY, Throttle, from_api, restore, shows, status_of
 from tests.support.resources import backlog_policy
 from tests.support.world import World, policy, step_shaped
 
@@ -104,3 +104,39 @@ def test_the_same_state_gives_the_same_status() -> None:
     world = steady()
     memory = Memory(capacity=Capacity(50.0, clock.now() - 7, Basis.MEASURED))
     assert status_json(world, memory) == status_json(world, memory)
+
+
+def shown_by(world: World, memory: Memory, target: Target | None = None) -> tuple[tuple[object, ...], dict[str, Any]]:
+    """What a status is built from, and the status, for the same moment of a world."""
+    assert world.seen is not None
+    decision = world.decisions[-1][1]
+    shown = conditions(world.policy, world.seen, decision, None, memory, {}, world.now)
+    given = (backlog_policy(), shown, world.seen, decision, memory, target)
+    return shows(*given), status_of(*given, ()).to_api()
+
+
+CHANGES: dict[str, Memory] = {
+    "capacity": Memory(capacity=Capacity(49.5, 100.0, Basis.MEASURED)),
+    "step": Memory(step=Step(100.0, 2, 12, Reason.SCALED_UP, Phase.DONE)),
+    "block": Memory(blocked_until=clock.now() + 600.0, blocked_for=600.0),
+    "over": Memory(over_since=100.0),
+}
+
+
+@pytest.mark.parametrize("memory", CHANGES.values(), ids=CHANGES)
+def test_what_a_status_shows_of_the_memory_is_looked_at(memory: Memory) -> None:
+    """A status is built anew when anything in it is another: what changes the one changes the other."""
+    world = steady()
+    before, after = shown_by(world, Memory()), shown_by(world, memory)
+    assert before[1] != after[1]
+    assert before[0] != after[0]
+
+
+def test_what_a_status_shows_of_a_sweep_is_looked_at() -> None:
+    """Likewise of lag, rates and replicas; and the same moment gives the same."""
+    world = steady()
+    before = shown_by(world, Memory())
+    assert shown_by(world, Memory()) == before
+    assert shown_by(world, Memory(), Target("uid", 3, "", "1"))[0] != before[0]
+    later = shown_by(world.run(1), Memory())
+    assert (later[0] == before[0]) == (later[1] == before[1])
