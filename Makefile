@@ -28,6 +28,9 @@ check: venv ## seconds: format, lint, types, layers, unit tests, generated files
 test: venv ## everything CI runs: check, then every test against a real cluster and real brokers (TESTS=… for some)
 	@hack/test $(TESTS)
 
+test-oldest: venv ## CRDs and chart on Kubernetes 1.29, the oldest there is; not a part of test (first build: 15 minutes on two cores)
+	@hack/test-oldest $(TESTS)
+
 demo: venv ## from a bare machine to a real backlog, scaled and drained
 	@hack/demo $(DEMO)
 
@@ -43,4 +46,4 @@ bench: venv ## the numbers the project promises, into .bench/results.json (BENCH
 clean: ## end everything that runs here and remove what it left; caches outside the checkout stay
 	@hack/clean
 
-.PHONY: help venv lock generate check test demo cluster brokers bench clean
+.PHONY: help venv lock generate check test test-oldest demo cluster brokers bench clean

@@ -56,6 +56,22 @@ def test_versions_are_pinned(module: object) -> None:
     assert (module.source / "go.sum").exists()
 
 
+@pytest.mark.parametrize(("asked", "line"), [("", "1.37"), ("1.29", "1.29"), ("1.29.15", "1.29"), ("1.37", "1.37")])
+def test_kubernetes_is_asked_for_by_line_or_in_full(monkeypatch: pytest.MonkeyPatch, asked: str, line: str) -> None:
+    """Each line's programs are pinned by a module of its own and lie apart in the cache."""
+    monkeypatch.setenv("FLOODWARDEN_KUBERNETES", asked)
+    assert KUBERNETES.version.startswith(f"{line}.")
+    assert KUBERNETES.bin.name == f"kubernetes-{KUBERNETES.version}"
+
+
+@pytest.mark.parametrize("asked", ["1.2", "1.30", "newest"])
+def test_other_versions_of_kubernetes_are_refused(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    """What there is no module for is named, with what there is."""
+    monkeypatch.setenv("FLOODWARDEN_KUBERNETES", asked)
+    with pytest.raises(HackError, match=r"1\.37.*1\.29"):
+        _ = KUBERNETES.version
+
+
 @pytest.mark.parametrize(
     ("asked", "version"), [(None, "4.3.1"), ("", "4.3.1"), ("4.3", "4.3.1"), ("3.9", "3.9.2"), ("4.0.1", "4.0.1")]
 )
