@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, With
 
 from floodwarden.api.resource import ApiModel
 from floodwarden.api.rules import Rule, Rules
+from floodwarden.core.text import plain
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
@@ -53,14 +54,27 @@ Seconds = Annotated[float, Field(ge=0), AfterValidator(lambda seconds: round(sec
 Count = Annotated[int, Field(ge=0)]
 
 MAX_NAMED: Final = 20
+NAME_BYTES: Final = 264  # a partition of the longest topic that Kafka allows
+NAMES_BYTES: Final = 2048  # all of a list
 
 
 def bounded(names: Iterable[str]) -> tuple[str, ...]:
-    """At most MAX_NAMED of the names, in their order; where more are given the last entry says how many."""
+    """At most MAX_NAMED of the names and NAMES_BYTES in all, in their order; where more are given the last entry says how many.
+
+    Each is one printable line of at most NAME_BYTES.
+    """
     given = tuple(names)
-    if len(given) <= MAX_NAMED:
-        return given
-    return (*given[: MAX_NAMED - 1], f"and {len(given) - MAX_NAMED + 1} more")
+    shown: list[str] = []
+    room = NAMES_BYTES
+    for name in (plain(name, NAME_BYTES) for name in given[:MAX_NAMED]):
+        room -= len(name.encode())
+        if room < 0:
+            break
+        shown.append(name)
+    if len(shown) < len(given):
+        shown = shown[: MAX_NAMED - 1]
+        shown.append(f"and {len(given) - len(shown)} more")
+    return tuple(shown)
 
 
 NamedOnes = Annotated[tuple[str, ...], Field(max_length=MAX_NAMED)]

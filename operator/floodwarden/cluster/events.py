@@ -19,6 +19,7 @@ import structlog
 
 from floodwarden.cluster.rest import ApiError, Failure, Rest, path
 from floodwarden.core.target import Target, TargetRef
+from floodwarden.core.text import plain
 
 COMPONENT = "floodwarden"
 QUEUE_SIZE = 4096  # Events; a broker lost takes two for each of its policies at once
@@ -161,7 +162,7 @@ def _event(
         },
         "type": event_type.value,
         "reason": reason,
-        "message": _cut(message),
+        "message": plain(message, MESSAGE_BYTES),
         "firstTimestamp": seconds,
         "lastTimestamp": seconds,
         "count": 1,
@@ -169,11 +170,3 @@ def _event(
         "reportingComponent": COMPONENT,
         "reportingInstance": instance,
     }
-
-
-def _cut(message: str) -> str:
-    """At most MESSAGE_BYTES of UTF-8, with an ellipsis where something was cut off."""
-    encoded = message.encode()
-    if len(encoded) <= MESSAGE_BYTES:
-        return message
-    return encoded[: MESSAGE_BYTES - len("…".encode())].decode(errors="ignore") + "…"

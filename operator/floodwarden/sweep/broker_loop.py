@@ -23,6 +23,7 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.broker_conditions import away, broker_conditions, broker_notices
 from floodwarden.core.observation import Query, Snapshot, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
+from floodwarden.core.text import plain
 from floodwarden.sweep import clock
 from floodwarden.sweep.connect import Versions, read_secrets
 from floodwarden.sweep.report import from_api, to_api
@@ -31,6 +32,7 @@ from floodwarden.sweep.store import Key, key_of
 from floodwarden.sweep.watch import PolicyWatch
 
 SECRETS_EVERY = 10.0  # seconds between two looks at the Secrets
+VERSION_BYTES = 64
 STATUS_EVERY = 300.0  # seconds between two writes of a status in which only the last sweep differs; /metrics has each one
 STUCK_AFTER = 60.0  # seconds, and ten intervals, without a finished sweep: the loop hangs
 BROKERS = StatusResource(f"{GROUP}/{VERSION}", "messagebrokers")
@@ -172,7 +174,7 @@ class BrokerLoop:
         status = MessageBrokerStatus(
             observed_generation=meta.generation,
             conditions=self._conditions,
-            version=known.version if known else None,
+            version=plain(known.version, VERSION_BYTES) if known and known.version else None,
             nodes=len(known.nodes) if known else None,
             unreachable_nodes=bounded(known.unreachable) if known else (),
             policies=policies,

@@ -22,8 +22,10 @@ from floodwarden.core.decide import Decision
 from floodwarden.core.memory import Capacity, Memory, Step
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
+from floodwarden.core.text import plain
 from floodwarden.sweep import clock
 
+MESSAGE_BYTES = 1024
 NUMBERS_EVERY = 5.0  # seconds between two writes while numbers change in substance
 REFRESH_EVERY = 60.0  # seconds after which numbers that changed at all are written
 ETA_AT_MOST = 24 * 3600.0  # an estimate beyond a day says nothing
@@ -44,7 +46,7 @@ def _to_api(condition: Condition, before: ApiCondition | None, generation: int) 
         type=str(condition.type),
         status=status,
         reason=condition.reason.value,
-        message=condition.message[:1024],
+        message=plain(condition.message, MESSAGE_BYTES),
         last_transition_time=before.last_transition_time if kept and before else clock.wall().replace(microsecond=0),
         observed_generation=generation,
     )
@@ -76,7 +78,7 @@ def status_of(
     return BacklogPolicyStatus(
         observed_generation=generation,
         state=word.value,
-        message=_sentence(shown, word)[:1024],
+        message=plain(_sentence(shown, word), MESSAGE_BYTES),
         lag=_lag(seen),
         rates=api.Rates(
             produced=seen.produced,

@@ -111,14 +111,17 @@ def sasl_exchange(mechanism: str, username: str, password: str) -> Any:
 
 
 def assigned_partitions(assignment: bytes) -> list[tuple[str, list[int]]]:
-    """What a member of a classic group was assigned, by topic; empty where it tells nothing readable."""
+    """What a member of a classic group was assigned, by topic; empty where it tells nothing readable.
+
+    The bytes are the group leader's own: brokers pass on whatever a client has sent.
+    """
     if not assignment:
         return []
     try:
         decoded = ConsumerProtocolAssignment.decode(assignment)
     except (ValueError, struct.error, IndexError):
         return []
-    return [(topic.topic, list(topic.partitions)) for topic in decoded.assigned_partitions]
+    return [(topic.topic, list(topic.partitions or ())) for topic in decoded.assigned_partitions or () if topic.topic]
 
 
 class Versions:
