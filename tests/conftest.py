@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from floodhack.gobuild import KUBERNETES
 from floodhack.instance import CHECKOUT, Instance
+from tests.support.canaries import CANARIES, EVIDENCE
 from tests.support.kubectl import Kubectl
 
 # `make check` has seconds and looks for new cases each time; `make test` asks for more by HYPOTHESIS_PROFILE, and for the same
@@ -38,13 +39,24 @@ def _hack_cluster(*args: str) -> int:
     return subprocess.run(command, stdout=sys.stderr, check=False).returncode
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_told() -> Iterator[None]:
+    """After the last test: nothing that Floodwarden ever wrote holds a secret that a test handed out."""
+    yield
+    assert not list(EVIDENCE.leaks(CANARIES))
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The cluster of FLOODWARDEN_INSTANCE: the one that runs, or one made for this session and ended with it."""
     found = _hack_cluster("status") == 0
     if not found and _hack_cluster("up") != 0:
         pytest.fail("hack/cluster up failed: run it by hand, and see `hack/cluster logs`")
-    yield Cluster(Instance.current().kubeconfig, KUBERNETES.bin)
+    running = Cluster(Instance.current().kubeconfig, KUBERNETES.bin)
+    yield running
+    EVIDENCE.keep("Events", Kubectl(running.bin / "kubectl", running.kubeconfig).run("get", "events", "-A", "-o", "yaml"))
+    for log in (Instance.current().cluster / "logs" / "pods").rglob("*.log"):
+        EVIDENCE.keep_file(log.resolve())
     if not found:
         _hack_cluster("down")
 

@@ -16,6 +16,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from floodhack.waiting import until
+from tests.support.canaries import EVIDENCE
 
 PROGRAM = Path(sys.executable).with_name("floodwarden")
 
@@ -23,15 +24,17 @@ PROGRAM = Path(sys.executable).with_name("floodwarden")
 class OperatorProcess:
     """``floodwarden run``, started, asked and ended. It may be started again; the log goes on in the same file."""
 
-    def __init__(self, kubeconfig: Path, log: Path, port: int, *args: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, port: int, *args: str, env: Mapping[str, str] | None = None) -> None:
+        """``env`` is added to the environment, ``args`` to the command."""
         self.log = log
         self.address = f"127.0.0.1:{port}"
-        self._kubeconfig = kubeconfig
         self._args = args
-        self._pod = f"operator-{port}"
+        # The pod's name stays the same, as that of a container that is started again.
+        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": f"operator-{port}", **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
+        EVIDENCE.keep_file(log)
 
     def start(self) -> None:
         """Start it and return at once; see ``await_ready``."""
@@ -41,8 +44,7 @@ class OperatorProcess:
                 [PROGRAM, "run", "--listen", self.address, "--log-format", "json", *self._args],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # The pod's name stays the same, as that of a container that is started again.
-                env={**os.environ, "KUBECONFIG": str(self._kubeconfig), "POD_NAME": self._pod},
+                env=self._env,
             )
 
     def await_ready(self, *, within: float = 60.0) -> None:

@@ -22,6 +22,7 @@ from floodhack.waiting import until
 from floodwarden.api.resource import GROUP, VERSION
 from tests.contract.kafka.real_kafka import RealKafka
 from tests.integration.loop.stream import Stream
+from tests.support.canaries import CANARIES, EVIDENCE
 from tests.support.kubectl import Kubectl, KubectlError, Object, conditions
 from tests.support.operator_process import OperatorProcess
 
@@ -29,6 +30,7 @@ API = f"{GROUP}/{VERSION}"
 POLICY = "billing"
 BROKER = "main"
 SWEEP = "500ms"
+PUBLIC_KEYS = ("username", "ca.crt", "tls.crt")  # of a Secret: what may be shown
 
 
 class Shop:
@@ -52,6 +54,7 @@ class Shop:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._keep_evidence()
         for name in self._namespaces:
             # Policies first, so that nothing is scaled while it goes; consumers leave their groups before these can.
             self.kubectl.run("delete", "fwbp,fwmb", "--all", "-n", name)
@@ -168,9 +171,12 @@ class Shop:
         metadata = {"name": name, "namespace": namespace or self.namespace}
         self.kubectl.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec})
 
-    def secret(self, name: str, **values: str) -> None:
-        """Apply a Secret."""
-        metadata = {"name": name, "namespace": self.namespace}
+    def secret(self, name: str, *, namespace: str | None = None, **values: str) -> None:
+        """Apply a Secret, whose values must turn up nowhere."""
+        for key, value in values.items():
+            if key not in PUBLIC_KEYS:
+                CANARIES.hand_out(value)
+        metadata = {"name": name, "namespace": namespace or self.namespace}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
 
     def patch(self, kind: str, name: str, change: Object, *, namespace: str | None = None) -> None:
@@ -202,6 +208,14 @@ class Shop:
             self.kafka.delete_topic(topic)
         gone = lambda: topic not in self._admin.list_topics(timeout=10).topics  # noqa: E731
         until(gone, seconds=30, what=f"topic {topic} deleted")
+
+    def _keep_evidence(self) -> None:
+        """What Floodwarden wrote about this shop, for the search for secrets after the session."""
+        for name in self._namespaces:
+            told = self.kubectl.run("get", "fwbp,fwmb,events", "-n", name, "-o", "yaml")
+            EVIDENCE.keep(f"status and Events of namespace {name}", told)
+        if self.operator.running:
+            EVIDENCE.keep("metrics", self.operator.get("/metrics")[1])
 
     def _groups_deleted(self) -> bool:
         for group in list(self._groups):

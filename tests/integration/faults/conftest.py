@@ -1,0 +1,72 @@
+"""Fixtures of the faults' tests: an operator for each test, so that it can be killed, cut off and led astray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from floodhack.instance import Instance
+from tests.conftest import Cluster
+from tests.contract.kafka.conftest import kafka as kafka
+from tests.contract.kafka.real_kafka import RealKafka
+from tests.integration.loop.conftest import demo_image as demo_image
+from tests.integration.loop.conftest import pytest_runtest_makereport as pytest_runtest_makereport
+from tests.integration.loop.shop import Shop
+from tests.support.api_proxy import ApiProxy
+from tests.support.kubectl import Kubectl
+from tests.support.operator_process import OperatorProcess
+
+PORT = 8290
+Run = Callable[..., OperatorProcess]
+
+
+@pytest.fixture
+def run(cluster: Cluster, crds: None, tmp_path: Path) -> Iterator[Run]:
+    """``run(*args, kubeconfig=…, env=…)`` starts an operator; it must end in order, and without ever a traceback."""
+    started: list[OperatorProcess] = []
+
+    def begin(*args: str, kubeconfig: Path = cluster.kubeconfig, env: dict[str, str] | None = None) -> OperatorProcess:
+        number = len(started)
+        log = tmp_path / f"operator-{number}.log"
+        process = OperatorProcess(kubeconfig, log, Instance.current().port(PORT + number), *args, env=env)
+        started.append(process)
+        process.start()
+        return process
+
+    yield begin
+    for process in started:
+        assert process.died() is None
+        if process.running:
+            assert process.end() == 0
+        assert "Traceback" not in process.log.read_text(), process.tail()
+
+
+@pytest.fixture
+def operator(run: Run) -> OperatorProcess:
+    """The usual operator."""
+    process = run()
+    process.await_ready()
+    return process
+
+
+@pytest.fixture
+def proxy(cluster: Cluster) -> Iterator[ApiProxy]:
+    """A way to the API server that can be disturbed."""
+    with ApiProxy(cluster.kubeconfig) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def open_shop(kubectl: Kubectl, kafka: RealKafka, demo_image: None) -> Iterator[Callable[[OperatorProcess], Shop]]:
+    """Opens shops for an operator; they are gone after the test."""
+    with ExitStack() as stack:
+        yield lambda operator: stack.enter_context(Shop(kubectl, kafka, operator))
+
+
+@pytest.fixture
+def shop(open_shop: Callable[[OperatorProcess], Shop], operator: OperatorProcess) -> Shop:
+    """A shop of the usual operator."""
+    return open_shop(operator)
