@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, repeat
 from typing import Any
 
 import kopf
@@ -24,6 +25,7 @@ IDENTITY: Any = "floodwarden"
 SERVER_TIMEOUT = 600  # whole seconds after which the API server ends a watch and it is taken up where it was
 INACTIVE_AFTER = 90.0  # seconds without even a bookmark after which a stream counts as dead
 CONNECT_WITHIN = 5.0
+LONGEST_BACKOFF = 5.0  # seconds between two tries of a request
 
 
 def registry_for(store: Store) -> kopf.OperatorRegistry:
@@ -36,9 +38,21 @@ def registry_for(store: Store) -> kopf.OperatorRegistry:
     return registry
 
 
+class Patience:
+    """The pauses between the tries of one request, in seconds, without an end.
+
+    kopf's own end after a minute, and with them the process: rights that are taken away, or an API server that answers with
+    errors for longer, must not be worth a restart. They also grow to 21 s, for which nothing is known once it is back.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((0.5, 1.0, 2.0, 3.0), repeat(LONGEST_BACKOFF))
+
+
 def settings() -> kopf.OperatorSettings:
     """Time limits on every watch (without them streams have been seen to stall for ever), and no writes by kopf."""
     chosen = kopf.OperatorSettings()
+    chosen.networking.error_backoffs = Patience()
     chosen.watching.server_timeout = SERVER_TIMEOUT
     chosen.watching.client_timeout = SERVER_TIMEOUT + 60
     chosen.watching.connect_timeout = CONNECT_WITHIN
