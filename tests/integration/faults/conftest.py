@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from floodhack.api_proxy import ApiProxy
 from floodhack.instance import Instance
 from tests.conftest import Cluster
 from tests.contract.kafka.conftest import kafka as kafka
 from tests.contract.kafka.real_kafka import RealKafka
 from tests.integration.loop.conftest import demo_image as demo_image
-from tests.integration.loop.conftest import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.integration.loop.shop import Shop
-from tests.support.api_proxy import ApiProxy
 from tests.support.kubectl import Kubectl
 from tests.support.operator_process import OperatorProcess
 
 PORT = 8290
+SHOPS = pytest.StashKey[list[Shop]]()
 Run = Callable[..., OperatorProcess]
 
 
 @pytest.fixture
-def run(cluster: Cluster, crds: None, tmp_path: Path) -> Iterator[Run]:
+def run(cluster: Cluster, crds: None, request: pytest.FixtureRequest) -> Iterator[Run]:
     """``run(*args, kubeconfig=…, env=…)`` starts an operator; it must end in order, and without ever a traceback."""
     started: list[OperatorProcess] = []
 
     def begin(*args: str, kubeconfig: Path = cluster.kubeconfig, env: dict[str, str] | None = None) -> OperatorProcess:
         number = len(started)
-        log = tmp_path / f"operator-{number}.log"
-        process = OperatorProcess(kubeconfig, log, Instance.current().port(PORT + number), *args, env=env)
+        instance = Instance.current()
+        log = instance.run / "faults" / f"{request.node.name}-{number}.log"
+        process = OperatorProcess(kubeconfig, log, instance.port(PORT + number), *args, env=env)
         started.append(process)
         process.start()
         return process
@@ -60,13 +61,30 @@ def proxy(cluster: Cluster) -> Iterator[ApiProxy]:
 
 
 @pytest.fixture
-def open_shop(kubectl: Kubectl, kafka: RealKafka, demo_image: None) -> Iterator[Callable[[OperatorProcess], Shop]]:
+def open_shop(
+    kubectl: Kubectl, kafka: RealKafka, demo_image: None, request: pytest.FixtureRequest
+) -> Iterator[Callable[[OperatorProcess], Shop]]:
     """Opens shops for an operator; they are gone after the test."""
     with ExitStack() as stack:
-        yield lambda operator: stack.enter_context(Shop(kubectl, kafka, operator))
+
+        def enter(operator: OperatorProcess) -> Shop:
+            shop = stack.enter_context(Shop(kubectl, kafka, operator))
+            request.node.stash.setdefault(SHOPS, []).append(shop)
+            return shop
+
+        yield enter
 
 
 @pytest.fixture
 def shop(open_shop: Callable[[OperatorProcess], Shop], operator: OperatorProcess) -> Shop:
     """A shop of the usual operator."""
     return open_shop(operator)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell what was in a test's shops when it failed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        report.sections.extend((f"the shop {shop.namespace}", shop.explain()) for shop in item.stash.get(SHOPS, []))
+    return report

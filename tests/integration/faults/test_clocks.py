@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from floodhack.api_proxy import ApiProxy
 from floodhack.presence import ensure_commands
 from tests.integration.faults.conftest import Run
 from tests.integration.loop.replica_log import replica_log
 from tests.integration.loop.shop import BROKER, POLICY, Shop
-from tests.support.api_proxy import ApiProxy
 from tests.support.operator_process import OperatorProcess
 
 JUMPS = {"+86400": timedelta(days=1), "-3600": timedelta(hours=-1), "+0": timedelta()}
@@ -64,7 +64,7 @@ def test_the_clock_jumps(
         for offset, jump in JUMPS.items():
             set_clock(clock, offset)
             shop.until(partial(swept_at, shop, jump), f"a sweep at {offset} s")
-            shop.let_it_decide(20)
+            shop.let_it_decide(8)
             assert shop.status()["lag"].get("seconds", 0) < 900
             assert shop.condition("WithinLag") == ("True", "WithinLimit")
             assert operator.get("/healthz")[0] == 200
@@ -72,7 +72,7 @@ def test_the_clock_jumps(
         assert operator.end() == 0
         operator.start()
         operator.await_ready()
-        shop.let_it_decide(20)
+        shop.let_it_decide(8)
     assert replicas == [3]
     assert shop.reasons() == []
     assert transitions(shop) == before

@@ -86,6 +86,7 @@ def test_rights_are_taken_away_and_given_back(
     operator.await_ready()
 
     shop.make_topic(4)
+    shop.produce(1)  # what waits has the target looked at in every sweep
     shop.idle(3)
     shop.broker()
     shop.policy(consumers={"minReplicas": 3})

@@ -9,6 +9,7 @@ from tests.integration.loop.shop import POLICY, Shop
 def test_the_target_is_deleted_and_created_again(shop: Shop) -> None:
     """A target that is gone is told; the one that takes its name is left at the replicas it was given."""
     shop.make_topic(4)
+    shop.produce(1)  # what waits has the target looked at in every sweep
     shop.idle(3)
     shop.broker()
     shop.policy(consumers={"scaleDown": {"stabilization": "10m"}})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from floodhack.api_proxy import ApiProxy
 from tests.integration.faults.conftest import Run
 from tests.integration.loop.shop import POLICY, Shop
-from tests.support.api_proxy import ApiProxy
 from tests.support.operator_process import OperatorProcess
 
 NOTICED_WITHIN = 150.0  # seconds: a stream is dead after 90 without a word, and the list tells after 70 at most
@@ -23,13 +24,14 @@ def test_a_watch_goes_silent(proxy: ApiProxy, run: Run, open_shop: Callable[[Ope
     shop.broker()
     shop.policy(consumers={"minReplicas": 3})
     shop.await_condition("WithinLag", "True", "WithinLimit")
-    watches = proxy.count("watch", resource="backlogpolicies")
+    listed = Counter(proxy.lists)
     proxy.silence_watches()
-    shop.patch("fwbp", POLICY, {"spec": {"consumers": {"minReplicas": 4}}})
-    shop.let_it_decide(10)
-    assert shop.replicas() == 3, "the edit cannot be known yet"
-    shop.scale(2)
-    shop.await_replicas(3)
-    shop.await_replicas(4, within=NOTICED_WITHIN)
-    assert proxy.count("watch", resource="backlogpolicies") > watches
+    shop.patch("fwbp", POLICY, {"spec": {"consumers": {"maxReplicas": 3}}})
+    shop.produce(2)
+    status = shop.await_status(lambda s: s["lag"]["messages"] == 8, "sweeps go on")
+    assert status["replicas"]["ceiling"] == 4, "the edit cannot be known yet"
+    shop.await_status(lambda s: s["replicas"]["ceiling"] == 3, "the edit followed", within=NOTICED_WITHIN)
     shop.until(lambda: operator.get("/healthz")[0] == 200, "alive")
+    assert shop.replicas() == 3
+    watcher = [agent for agent in proxy.lists if agent.startswith("kopf")]
+    assert [proxy.lists[agent] for agent in watcher] == [listed[agent] for agent in watcher], "taken up, not listed again"

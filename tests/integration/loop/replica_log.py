@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from floodhack.waiting import until
 from tests.support.kubectl import Kubectl
 
 
@@ -25,6 +26,7 @@ def replica_log(kubectl: Kubectl, name: str, namespace: str, *, kind: str = "dep
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
+        until(lambda: bool(seen), seconds=60, what=f"the replicas of {kind} {name}")
         yield seen
     finally:
         process.terminate()

@@ -1,7 +1,7 @@
-"""A way to the API server that a test can watch and disturb: it counts requests, and it can let watches go silent.
+"""A way to the API server that can be watched and disturbed: it counts requests, ends watches, and lets them go silent.
 
-A reverse proxy on 127.0.0.1 in a thread of its own. It speaks plain HTTP to the operator and asks the API server as the
-administrator. ``tests.contract.cluster.gate`` is the simpler neighbour, which passes TLS through and cannot look inside.
+A reverse proxy on 127.0.0.1 in a thread of its own, for tests and the soak. It speaks plain HTTP to the operator and asks the
+API server as the administrator.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "host", "content-
 
 
 class ApiProxy:
-    """``counts`` maps (verb, resource) to requests, with the verbs as RBAC names them; read it while it runs or after."""
+    """``counts`` maps (verb, resource) to requests, with the verbs as RBAC names them, and ``lists`` the agents that list to how
+    often they did. Both may be read while it runs and after."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._behind = yaml.safe_load(kubeconfig.read_text())
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.lists: Counter[str] = Counter()
+        self._ends: set[asyncio.Event] = set()  # one for each watch that is open
         self._silent = 0  # watches of this generation or older pass nothing on any more
         self._generation = 0
         self._loop = asyncio.new_event_loop()
@@ -65,6 +68,11 @@ class ApiProxy:
         self._silent = self._generation
         self._generation += 1
 
+    def end_watches(self) -> None:
+        """End the watches that are open in order, as the API server does when their time is over."""
+        for end in list(self._ends):
+            self._loop.call_soon_threadsafe(end.set)
+
     def count(self, *verbs: str, resource: str = "") -> int:
         """Requests with one of these verbs, of all resources or of one (``backlogpolicies/status`` for a subresource)."""
         return sum(number for (verb, what), number in self.counts.items() if verb in verbs and resource in ("", what))
@@ -94,6 +102,8 @@ class ApiProxy:
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         verb, resource = _verb(request)
         self.counts[verb, resource] += 1
+        if verb == "list":
+            self.lists[request.headers.get("User-Agent", "")] += 1
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         generation = self._generation
         try:
@@ -103,17 +113,41 @@ class ApiProxy:
                 kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
                 response = web.StreamResponse(status=answer.status, headers=kept)
                 await response.prepare(request)
-                async for chunk in answer.content.iter_any():
-                    if verb != "watch" or generation > self._silent:
+                if verb == "watch":
+                    await self._watch(answer, response, generation)
+                else:
+                    async for chunk in answer.content.iter_any():
                         await response.write(chunk)
-                if verb == "watch" and generation <= self._silent:
-                    await asyncio.Event().wait()  # until the client gives up: its side is never told
                 await response.write_eof()
                 return response
         except aiohttp.ClientError:
             if request.transport is not None:
                 request.transport.abort()  # as where nobody listens
             return web.Response(status=502)
+
+    async def _watch(self, answer: aiohttp.ClientResponse, response: web.StreamResponse, generation: int) -> None:
+        """Pass events on until either side ends, or ``end_watches``; a silent watch ends when the client gives up."""
+        end = asyncio.Event()
+        self._ends.add(end)
+        waiting: list[asyncio.Task[Any]] = [asyncio.create_task(end.wait())]
+        try:
+            while True:
+                waiting[1:] = [asyncio.create_task(answer.content.readany())]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if end.is_set():
+                    return
+                chunk = waiting[1].result()
+                if generation <= self._silent:
+                    if not chunk:
+                        await asyncio.Event().wait()
+                elif chunk:
+                    await response.write(chunk)
+                else:
+                    return
+        finally:
+            self._ends.discard(end)
+            for task in waiting:
+                task.cancel()
 
 
 def _verb(request: web.Request) -> tuple[str, str]:
