@@ -47,9 +47,11 @@ class Kubectl:
             return self.run(*command, "-f", str(manifest))
         return self.run(*command, "-f", "-", stdin=_text(manifest))
 
-    def would_store(self, manifest: Manifest, *, namespace: str | None = None) -> Object:
-        """One object as the API server would store it, defaults filled in; nothing is stored."""
-        stored: Object = json.loads(self.apply(manifest, "--dry-run=server", "-o", "json", namespace=namespace))
+    def would_store(self, manifest: Manifest, *, namespace: str | None = None, careless: bool = False) -> Object:
+        """One object as the API server would store it, defaults filled in; nothing is stored. ``careless``: as for a client that
+        does not ask for unknown fields to be refused."""
+        args = ("--dry-run=server", "-o", "json", *(("--validate=ignore",) if careless else ()))
+        stored: Object = json.loads(self.apply(manifest, *args, namespace=namespace))
         return stored
 
     def get(self, kind: str, name: str, *, namespace: str = "default") -> Object:
