@@ -43,7 +43,10 @@ brokers: ## three Kafka nodes on this machine, left running
 bench: venv ## the numbers the project promises, into .bench/results.json (BENCH=--large, BENCH="--only cost")
 	@PYTHONPATH=hack/lib $(BIN)/python hack/bench/bench.py $(BENCH)
 
+soak: venv ## the long experiments whole, about an hour: memory, kills, outages (SOAK="--minutes 5")
+	@hack/soak $(SOAK)
+
 clean: ## end everything that runs here and remove what it left; caches outside the checkout stay
 	@hack/clean
 
-.PHONY: help venv lock generate check test test-oldest demo cluster brokers bench clean
+.PHONY: help venv lock generate check test test-oldest demo cluster brokers bench soak clean

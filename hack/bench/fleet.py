@@ -62,8 +62,8 @@ def commit(admin: AdminClient, positions: Mapping[str, list[int]]) -> None:
 
 
 @contextmanager
-def fleet(ground: Ground, count: int) -> Iterator[None]:
-    """A namespace with a MessageBroker and so many policies and targets; gone at the end."""
+def fleet(ground: Ground, count: int) -> Iterator[str]:
+    """A namespace with a MessageBroker and so many policies and targets; gone at the end. Its name."""
     api = ground.api
     with namespace(api, f"bench-{count}") as space:
         meta = {"name": "main"}
@@ -73,12 +73,13 @@ def fleet(ground: Ground, count: int) -> Iterator[None]:
             f"/apis/{API}/namespaces/{space}/messagebrokers",
             {"apiVersion": API, "kind": "MessageBroker", "metadata": meta, "spec": spec},
         )
-        many(lambda number: _add(api, space, number), range(count))
+        many(lambda number: add(api, space, number), range(count))
         say(f"  {count} policies and targets")
-        yield
+        yield space
 
 
-def _add(api: Api, space: str, number: int) -> None:
+def add(api: Api, space: str, number: int) -> None:
+    """One policy and its target, whether they are there or not."""
     name = name_of(number)
     meta = {"name": name}
     target: Object = {"apiVersion": "bench.floodwarden.dev/v1", "kind": "Worker"}

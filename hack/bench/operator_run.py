@@ -73,6 +73,10 @@ class Operator:
         """Return once /readyz says so."""
         until(lambda: self._get("/readyz")[0] == 200, seconds=120, what="the operator is ready", every=0.2, dead=self.died)
 
+    def alive(self) -> bool:
+        """Whether /healthz says so."""
+        return self._get("/healthz")[0] == 200
+
     def metrics(self, *names: str) -> str:
         """Prometheus' text of these metrics only, or of all; empty while nobody answers."""
         status, text = self._get("/metrics?" + "&".join(f"name[]={name}" for name in names))
