@@ -1,16 +1,20 @@
 """Writes the status of custom resources, whole, and only of the object that was meant.
 
 ``StatusWriter.write(resource, namespace, name, uid, status) -> StatusResult``. When to write is decided by ``sweep``.
+``written_by_others(object)`` tells whether a status is ours alone.
 RBAC needed: patch on the resource's ``/status``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from floodwarden.cluster.rest import FIELD_MANAGER, JSON_PATCH, ApiError, Failure, Rest, path
+from floodwarden.cluster.rest import FIELD_MANAGER, JSON_PATCH, ApiError, Failure, Rest, parse, path
+
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class StatusOutcome(Enum):
 class StatusResult:
     outcome: StatusOutcome
     message: str = ""  # the API server's words; empty when written
+    version: int = 0  # of the object, once written
 
 
 _OUTCOMES = {
@@ -59,12 +64,28 @@ class StatusWriter:
         patch = [{"op": "test", "path": "/metadata/uid", "value": uid}, {"op": "add", "path": "/status", "value": status}]
         try:
             where = path(resource.api_version, "namespaces", namespace, resource.plural, name, "status")
-            await self._rest.send("PATCH", where, query={"fieldManager": FIELD_MANAGER}, body=patch, content_type=JSON_PATCH)
+            query = {"fieldManager": FIELD_MANAGER}
+            answer = parse(
+                await self._rest.send("PATCH", where, query=query, body=patch, content_type=JSON_PATCH, accept=METADATA_ONLY)
+            )
         except ApiError as error:
             if _failed_test(error):
                 return StatusResult(StatusOutcome.GONE, f"{name} is another object now")
             return StatusResult(_OUTCOMES[error.failure], str(error))
-        return StatusResult(StatusOutcome.WRITTEN)
+        return StatusResult(StatusOutcome.WRITTEN, version=version_of(answer["metadata"].get("resourceVersion", "")))
+
+
+def version_of(resource_version: str) -> int:
+    """A resource version as a number: the higher, the later. 0 where the API server does not count."""
+    return int(resource_version) if resource_version.isdecimal() else 0
+
+
+def written_by_others(found: Mapping[str, Any]) -> bool:
+    """Whether a part of an object's status was put there by somebody else, as the API server keeps account of it."""
+    return any(
+        entry.get("subresource") == "status" and entry.get("manager") != FIELD_MANAGER
+        for entry in found["metadata"].get("managedFields") or ()
+    )
 
 
 def _failed_test(error: ApiError) -> bool:

@@ -26,6 +26,7 @@ from floodwarden.core.reasons import Reason
 from floodwarden.core.text import plain
 from floodwarden.sweep import clock
 from floodwarden.sweep.connect import Versions, read_secrets
+from floodwarden.sweep.ours import Ours
 from floodwarden.sweep.report import from_api, to_api
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
@@ -34,6 +35,7 @@ from floodwarden.sweep.watch import PolicyWatch
 SECRETS_EVERY = 10.0  # seconds between two looks at the Secrets
 VERSION_BYTES = 64
 STATUS_EVERY = 300.0  # seconds between two writes of a status in which only the last sweep differs; /metrics has each one
+EDIT_EVERY = 5.0  # seconds between two writes of a status that somebody else edits
 STUCK_AFTER = 60.0  # seconds, and ten intervals, without a finished sweep: the loop hangs
 BROKERS = StatusResource(f"{GROUP}/{VERSION}", "messagebrokers")
 
@@ -56,6 +58,7 @@ class BrokerLoop:
         self._conditions = broker.status.conditions
         self._written: dict[str, object] | None = None
         self._written_at = float("-inf")
+        self._ours = Ours()
         self._last = broker.status.last_sweep
         self._failing_since: float | None = None
         self._alive_at = clock.now()
@@ -187,12 +190,14 @@ class BrokerLoop:
         body = status.to_api()
         kind = {name: value for name, value in body.items() if name != "lastSweep"}
         now = clock.now()
-        if kind == self._written and now - self._written_at < self._seldom:
+        pause = EDIT_EVERY if self._ours.edited(self._services.store.told(self._resource)) else self._seldom
+        if kind == self._written and now - self._written_at < pause:
             return
         meta = self._resource.metadata
         result = await self._services.write_status(BROKERS, meta.namespace, meta.name, meta.uid, body)
         if result.outcome in (StatusOutcome.WRITTEN, StatusOutcome.GONE):
             self._written, self._written_at = kind, now
+            self._ours.wrote(result.version, body)
 
     @property
     def _seldom(self) -> float:

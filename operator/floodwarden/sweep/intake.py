@@ -13,6 +13,7 @@ from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
 from floodwarden.cluster.listing import read_objects
 from floodwarden.cluster.rest import Rest
+from floodwarden.cluster.status import written_by_others
 from floodwarden.sweep.store import Key, Refused, Store
 
 AT_ONCE = 100  # objects taken in before others get their turn
@@ -33,11 +34,15 @@ def take_in(store: Store, kind: type[MessageBroker] | type[BacklogPolicy], body:
 
 
 def understand(kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[str, Any]) -> MessageBroker | BacklogPolicy:
-    """The typed object. A status that another version wrote and we do not know is left out; it is ours to write anew."""
+    """The typed object. A status that somebody edited is no memory of ours, and one that another version wrote may be unknown
+    to us: such a status is left out, and ours to write anew."""
+    bare = {name: value for name, value in body.items() if name != "status"}
+    if written_by_others(body):
+        return kind.parse(bare)
     try:
         return kind.parse(body)
     except InvalidManifest:
-        return kind.parse({name: value for name, value in body.items() if name != "status"})
+        return kind.parse(bare)
 
 
 async def refresh(rest: Rest, store: Store, namespaces: Collection[str] | None) -> bool:

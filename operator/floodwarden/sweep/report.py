@@ -228,12 +228,15 @@ class Throttle:
         self._written: dict[str, Any] | None = None
         self._at = 0.0
 
-    def due(self, status: dict[str, Any], limit: float, now: float) -> bool:
-        """Whether to write ``status`` (JSON) now. ``limit`` is the lag limit: numbers far below it are alike."""
-        if status is self._written:
+    def due(self, status: dict[str, Any], limit: float, now: float, *, edited: bool = False) -> bool:
+        """Whether to write ``status`` (JSON) now. ``limit`` is the lag limit: numbers far below it are alike. ``edited``: what we
+        wrote is not what is there any more."""
+        if status is self._written and not edited:
             return False
         if self._written is None or _kind(status) != self._kind:
             return True
+        if edited:
+            return now - self._at >= NUMBERS_EVERY
         if status == self._written:
             return False
         if _numbers(status, limit) != self._numbers:

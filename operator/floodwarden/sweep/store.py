@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.cluster.status import version_of
 from floodwarden.core.target import TargetRef
 
 Held = TypeVar("Held", MessageBroker, BacklogPolicy)
@@ -94,10 +95,15 @@ class Store:
             self._rivals[_claim(renewed.target)][key_of(renewed)] = renewed
         return renewed
 
+    def told(self, resource: MessageBroker | BacklogPolicy) -> tuple[int, Any] | None:
+        """The newest version and status of an object that the API server told; None where it has not, or not of this one."""
+        version, uid, status = self._newest.get((type(resource).__name__, key_of(resource)), (0, "", None))
+        return (version, status) if uid == resource.metadata.uid else None
+
     def _note(self, resource: MessageBroker | BacklogPolicy) -> None:
         """Remember the newest status, by the API server's own count of versions."""
         name, meta = (type(resource).__name__, key_of(resource)), resource.metadata
-        version = int(meta.resource_version) if meta.resource_version.isdecimal() else 0
+        version = version_of(meta.resource_version)
         known, uid, _ = self._newest.get(name, (0, meta.uid, None))
         if version >= known or uid != meta.uid:
             self._newest[name] = version, meta.uid, resource.status
