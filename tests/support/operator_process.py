@@ -30,7 +30,8 @@ class OperatorProcess:
         self.address = f"127.0.0.1:{port}"
         self._args = args
         # The pod's name stays the same, as that of a container that is started again.
-        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": f"operator-{port}", **(env or {})}
+        self.pod = f"operator-{port}"
+        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": self.pod, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")

@@ -49,7 +49,7 @@ def test_it_is_restarted(shop: Shop, back: None) -> None:
 def test_it_is_away_for_a_while(shop: Shop, back: None) -> None:
     """A spike meanwhile is answered by one step once it is back; until then it is told by metrics that nothing can be done."""
     shop.make_topic(8)
-    shop.produce(60, partitions=range(8))
+    shop.produce(90, partitions=range(8))  # work enough to see what one replica can do
     shop.broker()
     shop.consumers(1, capacity=20)
     shop.policy(maxLag={"messages": 2000})
