@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -34,6 +35,7 @@ BROKER = {
     "metadata": {"name": "main"},
     "spec": {"type": "Kafka", "kafka": {"bootstrapServers": ["127.0.0.1:1"]}},
 }
+SECRET = "kafka-user"
 # Programs in the image: Python alone.
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
 
@@ -51,7 +53,7 @@ class Site:
 
     def left_of_release(self) -> str:
         """What Helm made and is still there, but for the CRDs."""
-        kinds = "deployments,services,serviceaccounts,clusterroles,clusterrolebindings,roles,rolebindings"
+        kinds = "deployments,services,serviceaccounts,poddisruptionbudgets,clusterroles,clusterrolebindings,roles,rolebindings"
         return self.kubectl.run("get", kinds, "-A", "-l", "app.kubernetes.io/instance=floodwarden", "-o", "name")
 
     def fetch(self, path: str) -> str:
@@ -74,6 +76,15 @@ class Site:
         answers = self.kubectl.run("create", "-f", "-", *shown, stdin=yaml.safe_dump_all(reviews)).split()
         return [right for right, answer in zip(rights, answers, strict=True) if answer == "true"]
 
+    def may_get_secret(self, name: str, namespace: str) -> bool:
+        """Whether the operator's account may read one Secret."""
+        try:
+            answer = self.kubectl.run("auth", "can-i", "get", f"secrets/{name}", f"--as={ACCOUNT}", "-n", namespace)
+        except KubectlError as error:
+            answer = str(error)
+        assert answer.strip() in ("yes", "no"), answer
+        return answer.strip() == "yes"
+
     def wait_for_report(self, kind: str, name: str, namespace: str = "default") -> None:
         """Wait until the operator has written the status of an object: it watches, and may write."""
         self.kubectl.wait_until(kind, name, lambda found: bool(conditions(found)), namespace=namespace)
@@ -83,6 +94,13 @@ class Site:
         self.release.remove()
         self.kubectl.run("delete", "crd", *CRDS, "--ignore-not-found")
         self.kubectl.run("delete", "namespace", NAMESPACE, SERVED, "--ignore-not-found", within=120)
+
+
+def with_secret(name: str) -> dict[str, Any]:
+    """A MessageBroker of a Secret's name that connects with it."""
+    security = {"protocol": "SASL_PLAINTEXT", "mechanism": "SCRAM-SHA-512", "credentialsSecretRef": {"name": name}}
+    kafka = {"bootstrapServers": ["127.0.0.1:1"], "security": security}
+    return {**BROKER, "metadata": {"name": name}, "spec": {"type": "Kafka", "kafka": kafka}}
 
 
 def attributes(right: str) -> dict[str, str]:
@@ -175,10 +193,15 @@ MAY_NOT = [
 ]
 
 
+# Which replica lives, and which has which MessageBroker: in the release's namespace only.
+LEASES = [f"{verb} leases.coordination.k8s.io" for verb in ("get", "list", "create", "update", "delete")]
+
+
 def test_what_the_operator_may_do(installed: Site) -> None:
     """The operator's account has the rights that its work needs, in namespaces that are not its own, and no other."""
     assert installed.allowed(MAY) == MAY
-    assert installed.allowed(MAY_NOT) == []
+    assert installed.allowed(MAY_NOT + LEASES) == []
+    assert installed.allowed(LEASES, NAMESPACE) == LEASES
     assert installed.allowed(MAY_NOT, NAMESPACE) == []
 
 
@@ -204,6 +227,23 @@ def test_the_pod_would_be_admitted_where_pods_are_restricted(installed: Site) ->
     with pytest.raises(KubectlError, match="violates PodSecurity"):
         installed.kubectl.would_store({**pod, "spec": {**spec, "hostNetwork": True}})
     installed.kubectl.would_store(pod)
+
+
+def test_everything_optional_is_accepted(installed: Site) -> None:
+    """The API server takes the objects of a chart with everything switched on (but for those of the Prometheus Operator)."""
+    on = {"enabled": True}
+    values = {
+        "networkPolicy": {**on, "metricsFrom": [{"namespaceSelector": {}}], "brokersTo": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]},
+        "metrics": {"dashboard": on, "serviceMonitor": on, "prometheusRule": on},
+        "crds": {"install": False},
+    }
+    shown = installed.release.run("template", "optional", str(CHART), "--values", "-", stdin=json.dumps(values))
+    objects = [found for found in yaml.safe_load_all(shown) if found]
+    foreign = [found["kind"] for found in objects if found["apiVersion"].startswith("monitoring.coreos.com/")]
+    assert sorted(foreign) == ["PrometheusRule", "ServiceMonitor"]
+    ours = [found for found in objects if found["kind"] not in foreign]
+    assert {"NetworkPolicy", "PodDisruptionBudget", "ConfigMap"} <= {found["kind"] for found in ours}
+    installed.kubectl.apply(ours, "--dry-run=server")
 
 
 def test_a_release_through_its_life(clean: Site, tmp_path: Path) -> None:
@@ -251,16 +291,37 @@ def test_crds_that_somebody_applied_can_be_taken_over(clean: Site) -> None:
 
 
 def test_an_operator_for_some_namespaces(clean: Site) -> None:
-    """With watchNamespaces the operator becomes ready with rights in those alone."""
+    """With watchNamespaces and secretNames the operator serves with rights on those namespaces and Secrets alone."""
     clean.kubectl.run("create", "namespace", SERVED)
-    clean.release.put(more={"watchNamespaces": [SERVED]})
+    given = {"rbac": {"secretNames": [SECRET]}}
+    clean.release.put(more={"watchNamespaces": [SERVED], **given})
     for namespace in (SERVED, "default"):
-        clean.kubectl.apply(BROKER, namespace=namespace)
-    clean.wait_for_report("fwmb", "main", SERVED)
-    assert not conditions(clean.kubectl.get("fwmb", "main")), "the operator reports on a namespace that it was not given"
-    assert clean.allowed(MAY, SERVED) == MAY
+        for name in (SECRET, "other"):
+            data = {"username": "floodwarden", "password": "chart-test-canary"}
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+            clean.kubectl.apply([secret, with_secret(name)], namespace=namespace)
+    rights = [right for right in MAY if right != "get secrets"]
+    assert clean.allowed(MAY, SERVED) == rights
     assert clean.allowed(MAY) == []
     assert clean.allowed(MAY_NOT, SERVED) == []
+    assert clean.allowed(LEASES, NAMESPACE) == LEASES
+    assert [clean.may_get_secret(name, SERVED) for name in (SECRET, "other")] == [True, False]
+    assert not clean.may_get_secret(SECRET, "default")
+    # The one is connected to (nobody listens there), the other refused by name.
+    clean.kubectl.wait_for_condition("fwmb", SECRET, "Ready", status="False", reason="BrokerUnreachable", namespace=SERVED)
+    refused = clean.kubectl.wait_for_condition("fwmb", "other", "Ready", status="False", namespace=SERVED)
+    assert refused["reason"] == "SecretForbidden"
+    for name in (SECRET, "other"):
+        assert not conditions(clean.kubectl.get("fwmb", name)), "the operator reports on a namespace that it was not given"
+    assert "chart-test-canary" not in clean.kubectl.run("logs", "-n", NAMESPACE, "deployment/floodwarden")
+
+    clean.release.put(more=given)
+    clean.kubectl.wait_for_condition("fwmb", SECRET, "Ready", status="False", reason="BrokerUnreachable")
+    assert clean.allowed(MAY) == rights
+    assert [clean.may_get_secret(name, "default") for name in (SECRET, "other")] == [True, False]
+    for name in (SECRET, "other"):
+        clean.kubectl.delete("fwmb", name)
+        clean.kubectl.delete("secret", name)
 
 
 def test_the_base_without_helm(clean: Site, tmp_path: Path) -> None:
@@ -268,8 +329,9 @@ def test_the_base_without_helm(clean: Site, tmp_path: Path) -> None:
     values = floodwarden.values()
     image, api, listen = values["image"], values["apiServer"], values["listen"]
     container = "/spec/template/spec/containers/0"
-    # What hostNetwork, listen and apiServer are for in the chart.
+    # What replicas, hostNetwork, listen and apiServer are for in the chart.
     patches = [
+        {"op": "replace", "path": "/spec/replicas", "value": 1},
         {"op": "add", "path": "/spec/template/spec/hostNetwork", "value": True},
         {"op": "replace", "path": f"{container}/imagePullPolicy", "value": "Never"},
         {"op": "add", "path": f"{container}/args/-", "value": f"--listen={listen['address']}:{listen['port']}"},

@@ -42,9 +42,15 @@ def template(helm: Path, values: Manifest | None = None, release: str = "fw") ->
 
 def pod(objects: list[Manifest]) -> Manifest:
     """The pod spec of the Deployment."""
-    (deployment,) = [found for found in objects if found["kind"] == "Deployment"]
-    spec: Manifest = deployment["spec"]["template"]["spec"]
+    spec: Manifest = deployment(objects)["template"]["spec"]
     return spec
+
+
+def deployment(objects: list[Manifest]) -> Manifest:
+    """The spec of the Deployment."""
+    (found,) = [found for found in objects if found["kind"] == "Deployment"]
+    assert isinstance(found["spec"], dict)
+    return found["spec"]
 
 
 def container(objects: list[Manifest]) -> Manifest:
@@ -99,13 +105,19 @@ def test_served_namespaces_replace_the_rights_in_the_cluster(helm: Path) -> None
     everywhere, served = template(helm), template(helm, {"watchNamespaces": ["shop", "bank"]})
     assert "ClusterRoleBinding" not in kinds(served)
     for kind in ("Role", "RoleBinding"):
-        assert [found["metadata"]["namespace"] for found in served if found["kind"] == kind] == ["shop", "bank"]
+        where = {found["metadata"]["namespace"] for found in served if found["kind"] == kind and not _for_leases(found)}
+        assert where == {"shop", "bank"}
+        assert [found["metadata"]["namespace"] for found in served if found["kind"] == kind and _for_leases(found)] == ["system"]
     for binding in (found for found in served if found["kind"] == "RoleBinding"):
         assert binding["roleRef"]["kind"] == "Role"
         assert [(subject["name"], subject["namespace"]) for subject in binding["subjects"]] == [("fw-floodwarden", "system")]
     assert operator_rules(served) == operator_rules(everywhere)
     assert "--namespaces=shop,bank" in container(served)["args"]
     assert not [arg for arg in container(everywhere)["args"] if arg.startswith("--namespaces")]
+
+
+def _for_leases(found: Manifest) -> bool:
+    return bool(found["metadata"]["name"].endswith("-leases"))
 
 
 def test_rights_follow_their_values(helm: Path) -> None:
@@ -137,6 +149,7 @@ def test_parts_can_be_left_to_others(helm: Path) -> None:
             "rbac": {"create": False, "aggregateToDefaultRoles": False},
             "serviceAccount": {"create": False, "name": "theirs"},
             "crds": {"install": False},
+            "podDisruptionBudget": {"enabled": False},
         },
     )
     assert kinds(bare) == {"Deployment", "Service"}
@@ -171,6 +184,8 @@ def test_the_nodes_network(helm: Path) -> None:
     env = {entry["name"]: entry.get("value") for entry in container(objects)["env"]}
     assert (env["KUBERNETES_SERVICE_HOST"], env["KUBERNETES_SERVICE_PORT"]) == ("127.0.0.1", "6443")
     assert container(objects)["ports"][0]["containerPort"] == 18080
+    # A node has each port once: the old pod has to go first.
+    assert deployment(objects)["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
 def test_an_ipv6_address_is_put_in_brackets(helm: Path) -> None:
@@ -183,9 +198,9 @@ def test_an_ipv6_address_is_put_in_brackets(helm: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "image"),
     [
-        pytest.param({}, "floodwarden:0.1.0", id="the chart's appVersion"),
+        pytest.param({}, "floodwarden:0.2.0", id="the chart's appVersion"),
         pytest.param({"repository": "r.example/fw", "tag": "edge"}, "r.example/fw:edge", id="another one"),
-        pytest.param({"digest": DIGEST}, f"floodwarden:0.1.0@{DIGEST}", id="pinned"),
+        pytest.param({"digest": DIGEST}, f"floodwarden:0.2.0@{DIGEST}", id="pinned"),
     ],
 )
 def test_the_image(helm: Path, values: Manifest, image: str) -> None:
@@ -253,5 +268,96 @@ def test_prometheus_can_find_the_service(helm: Path) -> None:
 )
 def test_names(helm: Path, release: str, values: Manifest, name: str) -> None:
     """Objects are named after the release, so that two releases do not collide, and never too long for their suffixes."""
-    (deployment,) = [found for found in template(helm, values, release) if found["kind"] == "Deployment"]
-    assert deployment["metadata"]["name"] == name
+    objects = template(helm, values, release)
+    assert [found["metadata"]["name"] for found in objects if found["kind"] in ("Deployment", "PodDisruptionBudget")] == [
+        name
+    ] * 2
+    assert {"name": "FLOODWARDEN_RELEASE", "value": name} in container(objects)["env"]
+
+
+def test_replicas_and_how_they_are_replaced(helm: Path) -> None:
+    """Replicas, strategy and budget are what the values say."""
+    objects = template(
+        helm,
+        {"replicas": 3, "strategy": {"type": "Recreate"}, "podDisruptionBudget": {"maxUnavailable": "50%"}},
+    )
+    assert deployment(objects)["replicas"] == 3
+    assert deployment(objects)["strategy"] == {"type": "Recreate"}
+    assert one(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == "50%"
+
+
+def one(objects: list[Manifest], kind: str) -> Manifest:
+    """The only object of its kind."""
+    (found,) = [found for found in objects if found["kind"] == kind]
+    return found
+
+
+def test_nothing_for_monitoring_unless_asked_for(helm: Path) -> None:
+    """What needs other CRDs, or may cut connections, comes on request only."""
+    assert not kinds(template(helm)) & {"NetworkPolicy", "ServiceMonitor", "PrometheusRule", "ConfigMap"}
+
+
+def test_the_service_monitor(helm: Path) -> None:
+    """It selects the metrics Service by its labels and port, keeps the series' own `namespace`, and carries our labels."""
+    objects = template(
+        helm,
+        {"metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prom"}, "interval": "15s", "namespace": "mon"}}},
+    )
+    monitor, service = one(objects, "ServiceMonitor"), one(objects, "Service")
+    assert monitor["metadata"]["namespace"] == "mon"
+    assert monitor["metadata"]["labels"]["release"] == "prom"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["system"]}
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint == {"port": service["spec"]["ports"][0]["name"], "honorLabels": True, "interval": "15s"}
+
+
+def test_the_prometheus_rule(helm: Path) -> None:
+    """It holds the alerts of the file, word for word, but for those that are left out."""
+    groups = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["groups"]
+    on: Manifest = {"enabled": True, "labels": {"release": "prom"}}
+    rule = one(template(helm, {"metrics": {"prometheusRule": on}}), "PrometheusRule")
+    assert rule["spec"]["groups"] == groups
+    assert rule["metadata"]["labels"]["release"] == "prom"
+    on["disabled"] = [groups[0]["rules"][0]["alert"], *(found["alert"] for found in groups[1]["rules"])]
+    fewer = one(template(helm, {"metrics": {"prometheusRule": on}}), "PrometheusRule")
+    assert fewer["spec"]["groups"] == [{**groups[0], "rules": groups[0]["rules"][1:]}, groups[2]]
+
+
+def test_the_dashboard(helm: Path) -> None:
+    """The ConfigMap holds the dashboard as it is in the file, under the label that Grafana's sidecar looks for."""
+    shown = template(helm, {"metrics": {"dashboard": {"enabled": True, "annotations": {"grafana_folder": "Messaging"}}}})
+    found = one(shown, "ConfigMap")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert found["metadata"]["annotations"] == {"grafana_folder": "Messaging"}
+    assert json.loads(found["data"]["floodwarden.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
+
+
+def test_the_network_policy(helm: Path) -> None:
+    """In: the metrics port, from whom the values say. Out: DNS, the API server and brokers, and nothing else."""
+    prometheus = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    brokers = {"ipBlock": {"cidr": "10.0.0.0/8"}}
+    chosen = {
+        "enabled": True,
+        "metricsFrom": [prometheus],
+        "apiServerPorts": [8443],
+        "brokerPorts": [9095],
+        "brokersTo": [brokers],
+    }
+    objects = template(helm, {"networkPolicy": chosen})
+    spec = one(objects, "NetworkPolicy")["spec"]
+    assert spec["podSelector"]["matchLabels"] == deployment(objects)["selector"]["matchLabels"]
+    assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
+    assert spec["ingress"] == [{"ports": [{"protocol": "TCP", "port": "http"}], "from": [prometheus]}]
+    assert spec["egress"] == [
+        {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
+        {"ports": [{"protocol": "TCP", "port": 8443}]},
+        {"ports": [{"protocol": "TCP", "port": 9095}], "to": [brokers]},
+    ]
+
+
+def test_a_network_policy_without_power_is_refused(helm: Path) -> None:
+    """Nobody is left to believe that pods on the node's network are shut off."""
+    shown = run(helm, "template", "fw", str(CHART), values={"hostNetwork": True, "networkPolicy": {"enabled": True}})
+    assert shown.returncode != 0
+    assert "no power over pods with hostNetwork" in shown.stderr

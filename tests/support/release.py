@@ -38,6 +38,8 @@ def values() -> dict[str, Any]:
     host, api_port = choose(Instance.current()).api_in_pods().rsplit(":", 1)
     return {
         "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+        # One node, and on its network a port is there once.
+        "replicas": 1,
         "hostNetwork": True,
         "listen": {"address": "127.0.0.1", "port": port()},
         "apiServer": {"host": host, "port": int(api_port)},

@@ -52,6 +52,17 @@ def at(values: Values, path: str) -> Any:
     return found
 
 
+def granted(kind: str, name: str = "floodwarden") -> set[tuple[str, str, str]]:
+    """Group, resource and verb of every right that a role of the rendered base grants."""
+    return {
+        (group, resource, verb)
+        for rule in one(kind, name)["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
 def one(kind: str, name: str = "floodwarden") -> Values:
     """The object of the rendered base."""
     (found,) = [item for item in OBJECTS if item["kind"] == kind and item["metadata"]["name"] == name]
@@ -82,7 +93,11 @@ def test_every_value_does_something(path: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param({"replicas": 3}, id="unknown value"),
+        pytest.param({"replicaCount": 3}, id="unknown value"),
+        pytest.param({"replicas": 0}, id="no replica"),
+        pytest.param({"podDisruptionBudget": {"maxUnavailable": 0}}, id="nodes that can never be drained"),
+        pytest.param({"networkPolicy": {"brokerPorts": []}}, id="brokers at no port"),
+        pytest.param({"metrics": {"serviceMonitor": {"interval": "30"}}}, id="duration without its unit"),
         pytest.param({"image": {"tga": "1"}}, id="misspelt value"),
         pytest.param({"image": {"tag": 1}}, id="tag that YAML reads as a number"),
         pytest.param({"image": {"digest": "1234"}}, id="digest without algorithm"),
@@ -120,18 +135,12 @@ def test_the_kustomize_base_is_rendered_from_this_chart() -> None:
 def test_the_operator_has_the_least_rights() -> None:
     """No wildcard; Secrets by name only; workloads through their scale subresource only; resources' specs never written."""
     rules = one("ClusterRole")["rules"]
-    granted = {
-        (group, name, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for name in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert not [right for right in granted if "*" in right]
+    rights = granted("ClusterRole")
+    assert not [right for right in rights if "*" in right]
     assert not [rule for rule in rules if "nonResourceURLs" in rule]
     reading = {"get", "list", "watch"}
-    assert {verb for _, name, verb in granted if name == "secrets"} == {"get"}
-    writing = {(group, name, verb) for group, name, verb in granted if verb not in reading}
+    assert {verb for _, name, verb in rights if name == "secrets"} == {"get"}
+    writing = {(group, name, verb) for group, name, verb in rights if verb not in reading}
     assert {name for _, name, _ in writing} == {
         "messagebrokers/status",
         "backlogpolicies/status",
@@ -144,15 +153,39 @@ def test_the_operator_has_the_least_rights() -> None:
     assert {name for _, name, verb in writing if verb == "create"} == {"events"}
 
 
+def test_leases_are_written_in_the_own_namespace_only() -> None:
+    """What the replicas share their work by is theirs in the release's namespace, and nothing else is."""
+    role = one("Role", "floodwarden-leases")
+    assert role["metadata"]["namespace"] == one("Deployment")["metadata"]["namespace"]
+    verbs = ("get", "list", "create", "update", "delete")
+    assert granted("Role", "floodwarden-leases") == {("coordination.k8s.io", "leases", verb) for verb in verbs}
+
+
 def test_the_rights_go_to_the_operators_account_alone() -> None:
-    """One binding, to the account the pod runs as, and no other."""
-    (binding,) = [found for found in OBJECTS if found["kind"].endswith("Binding")]
+    """One binding for each role, to the account the pod runs as, and no other."""
     account = one("ServiceAccount")
-    assert binding["roleRef"]["name"] == one("ClusterRole")["metadata"]["name"]
-    assert [(subject["kind"], subject["name"], subject["namespace"]) for subject in binding["subjects"]] == [
-        ("ServiceAccount", account["metadata"]["name"], account["metadata"]["namespace"])
-    ]
+    bindings = [found for found in OBJECTS if found["kind"].endswith("Binding")]
+    roles = {(binding["roleRef"]["kind"], binding["roleRef"]["name"]) for binding in bindings}
+    assert roles == {("ClusterRole", "floodwarden"), ("Role", "floodwarden-leases")}
+    for binding in bindings:
+        assert [(subject["kind"], subject["name"], subject["namespace"]) for subject in binding["subjects"]] == [
+            ("ServiceAccount", account["metadata"]["name"], account["metadata"]["namespace"])
+        ]
     assert one("Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == account["metadata"]["name"]
+
+
+def test_one_replica_may_be_lost() -> None:
+    """Two replicas, apart where the cluster has room, replaced one by one; a drain takes one of them at a time."""
+    deployment, budget = one("Deployment")["spec"], one("PodDisruptionBudget")["spec"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    spread = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert {rule["topologyKey"] for rule in spread} == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+    assert {rule["whenUnsatisfiable"] for rule in spread} == {"ScheduleAnyway"}
+    selected = deployment["selector"]["matchLabels"]
+    assert [rule["labelSelector"]["matchLabels"] for rule in spread] == [selected, selected]
+    assert budget["selector"]["matchLabels"] == selected
+    assert budget["maxUnavailable"] == 1
 
 
 def test_the_pod_is_confined() -> None:

@@ -49,6 +49,20 @@ httpGet:
   {{- end }}
 {{- end }}
 
+{{/* How new pods replace old ones. A release 0.1 took no Leases, so it would decide beside new pods: it is ended first, once. */}}
+{{- define "floodwarden.strategy" -}}
+{{- $there := lookup "apps/v1" "Deployment" .Release.Namespace (include "floodwarden.fullname" .) | default dict }}
+{{- $chart := dig "metadata" "labels" "helm.sh/chart" "" $there }}
+{{- if .Values.strategy }}
+{{- toYaml .Values.strategy }}
+{{- else if hasPrefix "floodwarden-0.1." $chart -}}
+type: Recreate
+{{- else -}}
+type: RollingUpdate
+rollingUpdate: {{ ternary "{maxSurge: 0, maxUnavailable: 1}" "{maxSurge: 1, maxUnavailable: 0}" .Values.hostNetwork }}
+{{- end }}
+{{- end }}
+
 {{/* Everything the operator may do, in the cluster or in each namespace it serves. */}}
 {{- define "floodwarden.rules" -}}
 # The declared intent, and the report on it.

@@ -65,6 +65,8 @@ class Ground:
         values = {
             "image": {"repository": repository, "tag": version, "pullPolicy": "Never"},
             "podAnnotations": {"floodwarden.dev/image": identity},
+            # One node, and on its network a port is there once.
+            "replicas": 1,
             "hostNetwork": True,
             "apiServer": {"host": host, "port": int(port)},
             "listen": {"address": "127.0.0.1", "port": instance.port(OPERATOR_PORT)},

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Assessment
 from floodwarden.core.decide import Decision
 from floodwarden.core.reasons import Reason
@@ -31,6 +33,7 @@ class _Shown:
     values: tuple[float | None, ...] = ()
     gauges: dict[Gauge, Gauge] = field(default_factory=dict)  # the series of each gauge that has a value
     decisions: dict[Reason, Counter] = field(default_factory=dict)
+    state: Reason | None = None
 
 
 class Metrics:
@@ -38,6 +41,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        build = Gauge("floodwarden_build_info", "1, with the version that runs.", ("version",), registry=self.registry)
+        build.labels(version("floodwarden")).set(1)
         self._shown: dict[Key, _Shown] = {}
         # In the order of the values in ``policy``.
         self._gauges = [
@@ -57,6 +63,12 @@ class Metrics:
                 ("stalled_partitions", "Partitions whose offset stands still under lag."),
             )
         ]
+        self._state = Gauge(
+            "floodwarden_policy_state",
+            "1 for the policy's State, a reason of the reference.",
+            (*_POLICY, "state"),
+            registry=self.registry,
+        )
         self._decisions = Counter("floodwarden_decisions", "Decisions by reason.", (*_POLICY, "reason"), registry=self.registry)
         self._steps = Counter(
             "floodwarden_steps", "Changes of replicas that were made, by reason.", (*_POLICY, "reason"), registry=self.registry
@@ -77,6 +89,8 @@ class Metrics:
         self.status_writes = Counter(
             "floodwarden_status_writes", "Writes of status, by outcome.", ("outcome",), registry=self.registry
         )
+        for outcome in StatusOutcome:  # from zero on, so that the first one that fails is an increase
+            self.status_writes.labels(outcome.name.lower())
 
     def count_dropped_events(self, dropped: Callable[[], int]) -> None:
         """Tell the recorder's own count of Events that could not be posted."""
@@ -89,8 +103,10 @@ class Metrics:
         leader = Gauge("floodwarden_leader", "1 on the replica that looks after what has no broker.", registry=self.registry)
         leader.set_function(leading)
 
-    def policy(self, key: Key, seen: Assessment, decision: Decision, capacity: float | None, target: Target | None) -> None:
-        """Everything that one decision says of a policy."""
+    def policy(
+        self, key: Key, state: Reason, seen: Assessment, decision: Decision, capacity: float | None, target: Target | None
+    ) -> None:
+        """Everything that one decision says of a policy. ``state`` is the word of the State column."""
         known = seen.lag is not None
         values = (
             seen.lag,
@@ -111,6 +127,8 @@ class Metrics:
             shown.values = values
             for gauge, value in zip(self._gauges, values, strict=True):
                 _set(gauge, shown.gauges, key, value)
+        if state is not shown.state:
+            self._set_state(key, shown, state)
         decisions = shown.decisions.get(decision.reason)
         if decisions is None:
             decisions = self._decisions.labels(key.namespace, key.name, decision.reason.value)
@@ -137,6 +155,7 @@ class Metrics:
         shown = self._shown.pop(key, _Shown())
         for gauge in self._gauges:
             _set(gauge, shown.gauges, key, None)
+        self._set_state(key, shown, None)
         for counter in (self._decisions, self._steps):
             counter.remove_by_labels({"namespace": key.namespace, "policy": key.name})
 
@@ -144,6 +163,14 @@ class Metrics:
         """The broker is gone, and its series with it."""
         for metric in (self._sweeps, self._requests, self._failures, self._nodes):
             metric.remove_by_labels({"namespace": key.namespace, "broker": key.name})
+
+    def _set_state(self, key: Key, shown: _Shown, state: Reason | None) -> None:
+        """One series for each policy: that of the state before goes."""
+        if shown.state is not None:
+            self._state.remove(key.namespace, key.name, shown.state.value)
+        if state is not None:
+            self._state.labels(key.namespace, key.name, state.value).set(1)
+        shown.state = state
 
 
 def _set(gauge: Gauge, shown: dict[Gauge, Gauge], key: Key, value: float | None) -> None:

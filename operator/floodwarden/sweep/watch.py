@@ -19,7 +19,7 @@ from floodwarden.cluster.events import ObjectRef
 from floodwarden.cluster.status import Resource as StatusResource
 from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Assessment, Gap, assess
-from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, step_notice, told
+from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, state, step_notice, told
 from floodwarden.core.decide import Decision, applied, decide
 from floodwarden.core.follow import started_anew
 from floodwarden.core.history import History
@@ -242,7 +242,7 @@ class PolicyWatch:
         self._tell_step(decision)
         self._memory = told(memory, self._shown, seen)
         capacity = memory.capacity.per_replica if memory.capacity else None
-        self._services.metrics.policy(self.key, seen, decision, capacity, self._known_target)
+        self._services.metrics.policy(self.key, state(self._shown), seen, decision, capacity, self._known_target)
         await self._write(seen, decision, at)
 
     def _tell_added(self, seen: Assessment) -> None:
