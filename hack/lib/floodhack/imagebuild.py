@@ -33,13 +33,14 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 class Target:
     """One image of the Dockerfile: its stage, its usual name, and what it is made from, relative to the checkout.
 
-    `slow` is the stage whose layers take long and seldom change.
+    `slow` is the stage whose layers take long and seldom change, where there is one.
     """
 
     stage: str
-    slow: str
+    slow: str | None
     tag: str
     inputs: tuple[str, ...]
+    dockerfile: Path = DOCKERFILE
 
 
 TARGETS = {
@@ -56,6 +57,14 @@ TARGETS = {
             "demo-dependencies",
             "localhost/floodwarden-demo:dev",
             ("hack/requirements/build.txt", "hack/requirements/demo.txt", "hack/demo_clients"),
+        ),
+        # What the tests upgrade from; on top of the operator's image, which has to be there.
+        Target(
+            "previous",
+            None,
+            "localhost/floodwarden:previous",
+            ("hack/requirements/runtime.txt", "tests/e2e/previous"),
+            CHECKOUT / "tests" / "e2e" / "previous" / "Dockerfile",
         ),
     )
 }
@@ -100,12 +109,20 @@ class Builder(ABC):
         with self._lock():
             self._save(tag, archive)
 
+    def run(self, tag: str, *command: str) -> str:
+        """What a command prints in a container of the image; HackError when it fails."""
+        with self._lock():
+            return self._run(tag, *command)
+
     @staticmethod
     def _lock() -> AbstractContextManager[None]:
         return lock(cache_dir() / "images" / "build.lock", "the images")
 
     @abstractmethod
     def _save(self, tag: str, archive: Path) -> None: ...
+
+    @abstractmethod
+    def _run(self, tag: str, *command: str) -> str: ...
 
     @abstractmethod
     def identity(self, tag: str) -> str:
@@ -126,12 +143,15 @@ class Docker(Builder):
     def _save(self, tag: str, archive: Path) -> None:
         _run("docker", "save", "-o", archive, tag)
 
+    def _run(self, tag: str, *command: str) -> str:
+        return _run("docker", "run", "--rm", "--network=none", "--entrypoint", command[0], tag, *command[1:])
+
     def identity(self, tag: str) -> str:
         """The id of the image; HackError when there is none."""
         return _run("docker", "image", "inspect", "--format", "{{.Id}}", tag).strip()
 
     def _build(self, target: Target, tag: str, options: list[str]) -> None:
-        command: list[str | Path] = ["docker", "build", "-f", DOCKERFILE, *options, CHECKOUT]
+        command: list[str | Path] = ["docker", "build", "-f", target.dockerfile, *options, CHECKOUT]
         run_logged(command, what=f"building {tag}", log=cache_dir() / "logs" / "image.log")
 
     def _label(self, tag: str) -> str:
@@ -158,6 +178,14 @@ class Buildah(Builder):
         _run(*self.buildah, "push", "--quiet", tag, f"docker-archive:{archive}:{tag}")
         self._tidy()
 
+    def _run(self, tag: str, *command: str) -> str:
+        container = _run(*self.buildah, "from", "--pull-never", tag).strip()
+        try:
+            return _run(*self.buildah, "run", "--isolation", "chroot", container, "--", *command)
+        finally:
+            _ask(*self.buildah, "rm", container)
+            self._tidy()
+
     def identity(self, tag: str) -> str:
         """The id of the image; HackError when there is none."""
         return _run(*self.buildah, "inspect", "--type", "image", "--format", "{{.FromImageID}}", tag).strip()
@@ -174,12 +202,13 @@ class Buildah(Builder):
         volumes = [part for here, there in lent.items() for part in ("-v", f"{here}:{there}:ro")]
         build = [
             *self.buildah, "build", "--isolation", "chroot", "--layers", "--format", "docker",
-            "--build-arg", f"BASE={BASE_IMAGE}", *volumes, "-f", DOCKERFILE,
+            "--build-arg", f"BASE={BASE_IMAGE}", *volumes, "-f", target.dockerfile,
         ]  # fmt: skip
         try:
-            # With a name the slow layers outlive the pruning of those that nothing uses any more.
-            named = ["--target", target.slow, "-t", f"localhost/floodwarden-{target.slow}"]
-            run_logged([*build, *named, CHECKOUT], what=f"building the {target.slow} of {tag}", log=log)
+            if target.slow:
+                # With a name the slow layers outlive the pruning of those that nothing uses any more.
+                named = ["--target", target.slow, "-t", f"localhost/floodwarden-{target.slow}"]
+                run_logged([*build, *named, CHECKOUT], what=f"building the {target.slow} of {tag}", log=log)
             run_logged([*build, *options, CHECKOUT], what=f"building {tag}", log=log)
             _ask(*self.buildah, "rmi", "--prune")
         except BaseException:
