@@ -249,7 +249,11 @@ def test_everything_optional_is_accepted(installed: Site) -> None:
 def test_a_release_through_its_life(clean: Site, tmp_path: Path) -> None:
     """Install, do as the notes say, upgrade with other values and CRDs, uninstall, install again: no custom resource is lost."""
     clean.release.put()
-    environment = {"PATH": f"{KUBERNETES.bin}:{os.environ['PATH']}", "KUBECONFIG": str(Instance.current().kubeconfig)}
+    environment = {
+        "PATH": f"{KUBERNETES.bin}:{os.environ['PATH']}",
+        "KUBECONFIG": str(Instance.current().kubeconfig),
+        "HOME": str(tmp_path),  # without one kubectl keeps its cache here
+    }
     commands = commands_of(clean.release.run("get", "notes", "floodwarden"))
     assert len(commands) == 3
     for command in commands:
