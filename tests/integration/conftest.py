@@ -26,4 +26,4 @@ def crds(kubectl: Kubectl) -> Iterator[None]:
     yield
     for name in names:
         if name not in present:
-            kubectl.run("delete", "crd", name, "--timeout=60s", within=70)
+            kubectl.run("delete", "crd", name, "--ignore-not-found", "--timeout=60s", within=70)
