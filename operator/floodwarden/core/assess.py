@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from floodwarden.core.history import SMOOTH_WINDOW, History, Track
 from floodwarden.core.members import MemberLoad, awaits_turn, member_load
@@ -29,8 +30,7 @@ class Gap:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionLoad:
+class PartitionLoad(NamedTuple):
     """What one partition asks for: lag in messages and in seconds, arrivals in messages per second.
 
     ``seconds`` is only a lower bound unless ``aged``: where what waits is older than all that has been seen.
@@ -105,7 +105,8 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
     group = reading.group if isinstance(reading.group, Group) else None
     known = {p: o for p, o in reading.partitions.items() if isinstance(o, Offsets)}
     gaps = tuple(_gaps(reading, history, now))
-    loads = tuple(_load(p, o, history, group, now) for p, o in known.items() if _position(o) is not None)
+    positions = ((p, o, _position(o)) for p, o in known.items())
+    loads = tuple(_load(p, o.end, position, history, group, now) for p, o, position in positions if position is not None)
     surge = history.surge()
     lag = sum(load.lag for load in loads) if loads else None
     seconds = max((load.seconds for load in loads), default=None)
@@ -149,10 +150,8 @@ def _position(offsets: Offsets) -> int | None:
     return max(offsets.committed, offsets.log_start)
 
 
-def _load(partition: Partition, offsets: Offsets, history: History, group: Group | None, now: float) -> PartitionLoad:
-    position = _position(offsets)
-    assert position is not None
-    lag = offsets.end - position
+def _load(partition: Partition, end: int, position: int, history: History, group: Group | None, now: float) -> PartitionLoad:
+    lag = end - position
     track = history.tracks[partition]
     seconds, aged = _seconds(track, position, lag, now)
     return PartitionLoad(

@@ -48,11 +48,15 @@ class History:
         self._risen_at: float | None = None  # when the last confirmed surge began
         self._counted: int | None = None  # partitions whose growth the totals hold; None before the first growth
         self._partitions: frozenset[Partition] = frozenset()
+        self._read: Mapping[Partition, Offsets | Unknown] = {}  # the last reading
         self._incarnations: Mapping[str, str] = {}
 
     def record(self, at: float, reading: Reading) -> None:
         """Add one reading taken at ``at`` (seconds, ascending). Unknown partitions keep what is known of their past."""
         self._forget_recreated(at, reading)
+        if self._sweep_without_change(at, reading):
+            return
+        self._read = reading.partitions
         self.added = len(reading.partitions.keys() - self._partitions) if self._partitions else 0
         self._partitions = frozenset(reading.partitions)
         for gone in self.tracks.keys() - reading.partitions.keys():
@@ -79,6 +83,20 @@ class History:
         self.consumed.add(at, (self.consumed.last or 0) + consumed)
         self.sweeps = (*self.sweeps[-2:], at)
         self._note_rise(at)
+
+    def _sweep_without_change(self, at: float, reading: Reading) -> bool:
+        """Whether nothing at all has moved since the last sweep: then what is known lasts longer, and that is all."""
+        whole = self._counted == len(reading.partitions) == len(self.tracks)
+        if not whole or not self.sweeps or reading.partitions != self._read:
+            return False
+        for track in self.tracks.values():
+            track.end.stay(at)
+            track.committed.stay(at)
+        self.produced.stay(at)
+        self.consumed.stay(at)
+        self.added = 0
+        self.sweeps = (*self.sweeps[-2:], at)
+        return True
 
     def lost(self) -> None:
         """Start rates anew with the next two readings, as after a sweep that could not read this subscription."""
@@ -126,9 +144,11 @@ class History:
             return None
         before, previous, now = self.sweeps
         last = self.produced.rate(previous, now)
+        if not last:
+            return None
         earlier = self.produced.rate(before, previous)
         usual = self.produced.rate(previous - SMOOTH_WINDOW, before)
-        if last is None or earlier is None or usual is None:
+        if earlier is None or usual is None:
             return None
         if not _stands_out(last, usual, now - previous):
             return None

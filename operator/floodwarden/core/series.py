@@ -42,6 +42,11 @@ class Series:
         if len(self._value) > MAX_RUNS:
             self._thin()
 
+    def stay(self, at: float) -> None:
+        """Append a reading with the value of the last one, if there is any."""
+        if self._until:
+            self._until[-1] = at
+
     def clear(self) -> None:
         del self._since[:], self._until[:], self._value[:]
 
@@ -89,6 +94,8 @@ class Series:
         """Growth per second between two times, or what is known of that span; None with less than two readings in it."""
         if self.first_at is None or self.last_at is None:
             return None
+        if self._since[-1] <= start:  # flat all the while, as most partitions are
+            return 0.0 if min(end, self._until[-1]) > start else None
         start, end = max(start, self.first_at), min(end, self.last_at)
         low, high = self.at(start), self.at(end)
         if end <= start or low is None or high is None:
