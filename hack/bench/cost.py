@@ -55,6 +55,7 @@ def full(ground: Ground, account: Account, policies: int, times: Times) -> dict[
     with fleet(ground, policies), operator(ground, account) as process:
         process.start()
         results[f"start_to_first_decision_seconds_{policies}"] = _all_decided(process, policies) - process.began
+        results[f"start_cpu_seconds_{policies}"] = process.cpu_seconds()
         say(f"  started: {results}")
         _settled(account)
         if times.idle:

@@ -97,11 +97,9 @@ class BrokerLoop:
             await self._connect(began)
         queries = [(watch, watch.query()) for watch in self._watches(self.key)]
         outcome = await self._observe([query for _, query in queries])
-        ended = clock.now()
-        at = (began + ended) / 2  # positions are from some moment in between
+        at = (began + clock.now()) / 2  # positions are from some moment in between
         if isinstance(outcome, Snapshot):
             readings = outcome.readings
-            self._services.metrics.sweep(self.key, ended - began, outcome.requests, len(outcome.unreachable))
             missing: Unknown = Unknown(UnknownReason.BROKER_ERROR, "the sweep brought no answer")
             caution = away(outcome)
         else:
@@ -118,6 +116,9 @@ class BrokerLoop:
         for (watch, _), result in zip(queries, results, strict=True):
             if isinstance(result, Exception):
                 _log.error("policy failed", policy=str(watch.key), exc_info=result)
+        ended = clock.now()
+        if isinstance(outcome, Snapshot):
+            self._services.metrics.sweep(self.key, ended - began, outcome.requests, len(outcome.unreachable))
         await self._tell(outcome, len(queries), began, ended)
 
     async def _connect(self, now: float) -> None:

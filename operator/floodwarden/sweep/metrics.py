@@ -74,7 +74,11 @@ class Metrics:
             "floodwarden_steps", "Changes of replicas that were made, by reason.", (*_POLICY, "reason"), registry=self.registry
         )
         self._sweeps = Histogram(
-            "floodwarden_sweep_duration_seconds", "How long sweeps take.", _BROKER, registry=self.registry, buckets=_SWEEP_BUCKETS
+            "floodwarden_sweep_duration_seconds",
+            "How long sweeps take: reading, deciding, acting.",
+            _BROKER,
+            registry=self.registry,
+            buckets=_SWEEP_BUCKETS,
         )
         self._requests = Counter("floodwarden_broker_requests", "Requests sent to the brokers.", _BROKER, registry=self.registry)
         self._failures = Counter(

@@ -43,6 +43,7 @@ class Connection:
         self._count = count
         self._correlation = 0
         self._waiting: dict[int, _Waiting] = {}
+        self._asked: tuple[protocol.Request, bytes] | None = None  # for positions, the last time
         self._failure: RequestError | None = None
         self._expires: float | None = None
         self._versions: protocol.Versions | None = None
@@ -116,12 +117,20 @@ class Connection:
             raise RequestError(self._failure.unknown)
         self._correlation = (self._correlation + 1) % 2**31
         correlation = self._correlation
-        data = protocol.encode(request, version, correlation, CLIENT_ID)
+        data = self._encode(request, version, correlation)
         answer: asyncio.Future[protocol.Response] = asyncio.get_running_loop().create_future()
         self._waiting[correlation] = _Waiting(request, answer)
         self._count()
         self._writer.write(data)
         return await answer
+
+    def _encode(self, request: protocol.Request, version: int, correlation: int) -> bytes:
+        """Positions are asked for with the same object again and again: encoding it takes as long as reading the answer."""
+        if protocol.name(request) != "ListOffsets":
+            return protocol.encode(request, version, correlation, CLIENT_ID)
+        if self._asked is None or self._asked[0] is not request:
+            self._asked = request, protocol.encode(request, version, correlation, CLIENT_ID)
+        return protocol.numbered(self._asked[1], correlation)
 
     async def _receive(self) -> None:
         """Hand every answer to whoever waits for it, until the connection ends."""

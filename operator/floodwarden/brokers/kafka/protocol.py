@@ -31,6 +31,7 @@ EARLIEST: Final = -2
 NO_NODE: Final = -1
 NEVER_COMMITTED: Final = -1
 UNSUPPORTED_VERSION: Final = 35
+_CORRELATION_AT: Final = 8  # bytes into every request: behind its length, key and version
 # Abstract classes among them have no code.
 KNOWN_ERROR_CODES: Final = frozenset(code for code in kafka_errors if code is not None)
 
@@ -168,6 +169,11 @@ def encode(request: Request, version: int, correlation: int, client_id: str) -> 
     request.with_header(correlation_id=correlation, client_id=client_id)
     data: bytes = request.encode(framed=True, header=True)
     return data
+
+
+def numbered(data: bytes, correlation: int) -> bytes:
+    """An encoded request once more, under another correlation number."""
+    return data[:_CORRELATION_AT] + struct.pack(">i", correlation) + data[_CORRELATION_AT + 4 :]
 
 
 def correlation_of(payload: bytes) -> int:
