@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
 import structlog
 
@@ -34,7 +35,7 @@ from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
 NEVER = float("-inf")
-LOOK_EVERY = 15.0  # seconds between two looks at a target that nothing is expected of
+LOOK_EVERY = (10.0, 20.0)  # seconds between two looks at a target that nothing is expected of; each policy has its own pace
 RETRY_STEP = 15.0  # seconds until a step that the API server refused is tried again
 RETRY_STATUS = 2.0  # seconds until a status that could not be written is tried again
 POLICIES = StatusResource(f"{GROUP}/{VERSION}", "backlogpolicies")
@@ -58,6 +59,9 @@ class PolicyWatch:
         self._ours = Ours()
         self._target: Target | TargetProblem | None = None
         self._looked_at = NEVER
+        # A thousand that were begun together would otherwise be looked at in the same sweep for ever.
+        least, most = LOOK_EVERY
+        self._patience = least + (most - least) * crc32(self.uid.encode()) / 2**32
         self._attend = True
         self._refusal: tuple[Gap, float] | None = None  # of the last step, and until when it counts
         self._would = would(policy)  # what DryRun last told
@@ -158,7 +162,7 @@ class PolicyWatch:
 
     async def _look(self, at: float) -> None:
         """Read the target when it is due: at every sweep while something is going on, else now and then."""
-        if not self._attend and at - self._looked_at < LOOK_EVERY:
+        if not self._attend and at - self._looked_at < self._patience:
             return
         async with self._services.calls:
             self._target = await self._services.scale.read(self._resource.target, pods=self._attend)
