@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -10,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
-from floodwarden.cluster.rest import MESSAGE_LENGTH, ApiError, Failure, Rest, path
+from floodwarden.cluster.rest import MESSAGE_LENGTH, ApiError, Failure, Rest, parse, path
 
 Serve = Callable[[web.Response], Awaitable[Rest]]
 
@@ -112,3 +114,33 @@ def test_nothing_climbs_out_of_a_path(segment: str) -> None:
         with pytest.raises(ApiError) as caught:
             path(*parts)
         assert caught.value.failure is Failure.MISSING
+
+
+async def test_no_write_passes_the_fence(serve: Serve) -> None:
+    """Once a replica's time is over it may read, and writes nothing."""
+    in_time = Rest((await serve(web.json_response({"ok": True})))._client, fence=lambda: 5.0)
+    assert parse(await in_time.send("PUT", "/api/v1/anything", body={})) == {"ok": True}
+    too_late = Rest((await serve(web.json_response({"ok": True})))._client, fence=lambda: 0.0)
+    for method in ("PUT", "POST", "PATCH", "DELETE"):
+        with pytest.raises(ApiError, match="Lease has run out") as caught:
+            await too_late.send(method, "/api/v1/anything", body={})
+        assert caught.value.failure is Failure.UNREACHABLE
+    assert await too_late.get("/api/v1/anything") == {"ok": True}
+
+
+async def test_a_write_waits_no_longer_than_the_fence_allows() -> None:
+    """A server that does not answer is given up when the time to write is over, not when the usual limit is."""
+
+    async def silent(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", silent)
+    async with TestServer(app, host="127.0.0.1") as server:
+        client = ApiClient(Configuration(host=str(server.make_url("")).rstrip("/")))
+        async with client:
+            began = time.monotonic()
+            with pytest.raises(ApiError):
+                await Rest(client, fence=lambda: 0.2).send("PUT", "/api/v1/anything", body={})
+            assert time.monotonic() - began < 5

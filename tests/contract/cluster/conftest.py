@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from floodwarden.cluster.client import connect
-from floodwarden.cluster.rest import Rest
+from floodwarden.cluster.rest import TIME_LIMIT, Rest
 from tests.conftest import Cluster
 from tests.contract.cluster.gate import Gate
 from tests.contract.cluster.manifests import SCALE, account, crd
 from tests.support.kubectl import Kubectl
 
-Connect = Callable[[Path], Awaitable[Rest]]
+Connect = Callable[..., Awaitable[Rest]]
 Limited = Callable[..., Awaitable[Rest]]
 
 
@@ -27,11 +27,11 @@ async def connected(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connect]:
     """Connects as a kubeconfig says, and closes what it connected after the test."""
     async with AsyncExitStack() as stack:
 
-        async def by(kubeconfig: Path) -> Rest:
+        async def by(kubeconfig: Path, *, within: float = TIME_LIMIT) -> Rest:
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
             client = await connect()
             stack.push_async_callback(client.close)
-            return Rest(client)
+            return Rest(client, within=within)
 
         yield by
 
@@ -54,11 +54,17 @@ async def gate(cluster: Cluster) -> AsyncIterator[Gate]:
 
 
 @pytest.fixture
-async def gated(cluster: Cluster, gate: Gate, connected: Connect, tmp_path: Path) -> Rest:
-    """The administrator's connection, through the gate."""
+def gated_config(cluster: Cluster, gate: Gate, tmp_path: Path) -> Path:
+    """The administrator's kubeconfig, through the gate."""
     config = _parsed(cluster.kubeconfig)
     config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{gate.port}"
-    return await connected(_written(tmp_path / "gated", config))
+    return _written(tmp_path / "gated", config)
+
+
+@pytest.fixture
+async def gated(connected: Connect, gated_config: Path) -> Rest:
+    """The administrator's connection, through the gate."""
+    return await connected(gated_config)
 
 
 @pytest.fixture

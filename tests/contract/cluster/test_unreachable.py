@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
-import aiohttp
 import pytest
 
 from floodwarden.cluster import discovery, events
-from floodwarden.cluster import rest as rest_module
 from floodwarden.cluster.events import EventType, ObjectRef, Recorder
 from floodwarden.cluster.owners import OwnerIndex
 from floodwarden.cluster.rest import Rest
@@ -17,6 +16,7 @@ from floodwarden.cluster.scale import ScaleClient
 from floodwarden.cluster.secrets import SecretProblem, SecretProblemReason, SecretReader
 from floodwarden.cluster.status import StatusOutcome, StatusWriter
 from floodwarden.core.target import Owner, Target, TargetProblem, TargetProblemReason, TargetRef
+from tests.contract.cluster.conftest import Connect
 from tests.contract.cluster.eventually import eventually
 from tests.contract.cluster.gate import Gate
 from tests.contract.cluster.manifests import WIDGET_RESOURCE, autoscaler, workload
@@ -78,12 +78,9 @@ async def test_a_thousand_questions_hear_of_one_failure_together(gated: Rest, ga
     assert {answer.reason for answer in answers if isinstance(answer, TargetProblem)} == {TargetProblemReason.UNREACHABLE}
 
 
-async def test_no_answer_is_not_waited_for_long(
-    gated: Rest, gate: Gate, billing: TargetRef, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_answer_is_not_waited_for_long(connected: Connect, gated_config: Path, gate: Gate, billing: TargetRef) -> None:
     """A connection that stands but says nothing ends at the time limit, and is replaced by a new one."""
-    monkeypatch.setattr(rest_module, "TIME_LIMIT", aiohttp.ClientTimeout(total=1))
-    scale = ScaleClient(gated)
+    scale = ScaleClient(await connected(gated_config, within=1.0))
     assert isinstance(await scale.read(billing), Target)
     gate.stalled = True
     began = time.monotonic()
