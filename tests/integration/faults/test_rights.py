@@ -51,14 +51,25 @@ class Account:
         self.kubectl.run("delete", "clusterrolebinding,clusterrole", self.name, "--ignore-not-found")
 
 
+def rules() -> Iterator[dict[str, Any]]:
+    """Every rule of the roles that the kustomize base, which is rendered from the chart, binds to the operator."""
+    found = [one for one in yaml.safe_load_all((BASE / "operator.yaml").read_text()) if one]
+    bound = {
+        (one["roleRef"]["kind"], one["roleRef"]["name"])
+        for one in found
+        if one["kind"].endswith("RoleBinding") and one["subjects"][0]["name"] == "floodwarden"
+    }
+    assert bound, "the base binds the operator to its roles"
+    for one in found:
+        if (one["kind"], one["metadata"]["name"]) in bound:
+            yield from one["rules"]
+
+
 @pytest.fixture
 def account(kubectl: Kubectl, namespace: str) -> Iterator[Account]:
     """The account, without any right yet."""
     kubectl.run("create", "serviceaccount", "floodwarden", "-n", namespace)
-    found = [one for one in yaml.safe_load_all((BASE / "operator.yaml").read_text()) if one]
-    roles = [one for one in found if one["kind"] in ("ClusterRole", "Role") and one["metadata"]["name"] == "floodwarden"]
-    assert roles, "the base has the operator's role"
-    account = Account(kubectl, namespace, [rule for role in roles for rule in role["rules"]])
+    account = Account(kubectl, namespace, list(rules()))
     yield account
     account.revoke()
 
