@@ -63,8 +63,8 @@ def test_it_is_away_for_a_while(shop: Shop, back: None) -> None:
     assert shop.operator.get("/healthz")[0] == 200
     api_server("start")
     with replica_log(shop.kubectl, POLICY, shop.namespace) as replicas:
-        shop.until(lambda: shop.replicas() > 1, "the step")
-        shop.await_status(lambda s: s["lastStep"]["phase"] != "Settling", "the step settled")
+        shop.until(lambda: shop.replicas() > 1, "the step", within=120)
+        shop.await_status(lambda s: s["lastStep"]["phase"] != "Settling", "the step settled", within=180)
         shop.await_condition("Ready", "True", "Watching")
         after = shop.kubectl.get("deployment", POLICY, namespace=shop.namespace)["metadata"]["generation"]
     assert after == before + 1, replicas
