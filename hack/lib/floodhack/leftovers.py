@@ -117,10 +117,11 @@ def remove_shim_sockets(state: Path) -> None:
             Path(address).unlink(missing_ok=True)
 
 
-def remove_pod_logs(pods: Path) -> None:
-    """Remove from /var/log/pods what kubelets older than 1.30 write there, for the pods that have a folder in `pods`."""
-    for uid in {entry.name for entry in pods.glob("*")}:
-        for folder in Path("/var/log/pods").glob(f"*_{uid}"):
+def remove_pod_logs(runtime_log: Path) -> None:
+    """Remove from /var/log/pods what kubelets older than 1.30 write there, for the pods that this log of containerd names."""
+    named = runtime_log.read_text(errors="replace") if runtime_log.exists() else ""
+    for folder in Path("/var/log/pods").glob("*_*_*"):
+        if folder.name.rpartition("_")[2] in named:
             remove_log_links(folder)
             shutil.rmtree(folder)
 

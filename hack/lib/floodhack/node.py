@@ -169,7 +169,7 @@ class Node:
         leftovers.remove_shim_sockets(self.folder / "containerd" / "state")
         leftovers.unmount_below(self.folder)
         leftovers.remove_bridge(self.bridge)
-        leftovers.remove_pod_logs(self.folder / "kubelet" / "pods")
+        leftovers.remove_pod_logs(self.containerd().daemon.log)
         leftovers.remove_log_links(self.folder / "logs" / "pods")
 
     def _snapshotter(self) -> str:
