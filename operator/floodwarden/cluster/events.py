@@ -88,19 +88,15 @@ class Recorder:
             except asyncio.QueueFull:
                 self._drop(event, f"{QUEUE_SIZE} Events are waiting already")
 
-    def clear(self, why: str) -> None:
-        """Drop what is queued: it is for another replica to tell."""
-        while not self._queue.empty():
-            self._drop(self._queue.get_nowait().event, why)
-            self._queue.task_done()
-
     async def close(self, within: float = 5.0) -> None:
         """Post what is queued, for at most ``within`` seconds, drop the rest, and end. Safe to call twice."""
         try:
             async with asyncio.timeout(within):
                 await self._queue.join()
         except TimeoutError:
-            self.clear("Floodwarden ends")
+            while not self._queue.empty():
+                self._drop(self._queue.get_nowait().event, "Floodwarden ends")
+                self._queue.task_done()
         self._worker.cancel()
         await asyncio.wait([self._worker])
 

@@ -48,7 +48,9 @@ async def run(listen: str, namespaces: Collection[str] | None, release: str, lea
         client = await connect()
         stack.push_async_callback(client.close)
         store, pod = Store(), _pod()
-        leases = LeaseClient(Rest(client, within=LEASE_LIMIT), lease_namespace, release)
+        lease_client = await connect()  # connections of their own: a renewal waits behind nothing
+        stack.push_async_callback(lease_client.close)
+        leases = LeaseClient(Rest(lease_client, within=LEASE_LIMIT), lease_namespace, release)
         shares = Shares(leases, store, partial(refresh, Rest(client), store, namespaces), release=release, pod=pod)
         stack.push_async_callback(shares.close)
         rest = Rest(client, fence=shares.remaining)
@@ -68,9 +70,6 @@ async def run(listen: str, namespaces: Collection[str] | None, release: str, lea
         supervisor = Supervisor(services, shares)
         resync = Resync(rest, store, namespaces)
 
-        def lost() -> None:
-            recorder.clear("another replica tells it")
-
         def not_alive() -> list[str]:
             return [*supervisor.problems, *(f"the watch streams have not told of {missed}" for missed in resync.stale)]
 
@@ -81,7 +80,7 @@ async def run(listen: str, namespaces: Collection[str] | None, release: str, lea
         runner = await serve(listen, services.metrics.registry, not_alive, not_ready)
         stack.push_async_callback(runner.cleanup)
         _log.info("started", listen=listen, replica=shares.me, namespaces=sorted(namespaces) if namespaces else "all")
-        parts = (supervisor.run(), shares.keep(), shares.follow(supervisor.end, lost), resync.run())
+        parts = (supervisor.run(), shares.keep(), shares.follow(supervisor.end), resync.run())
         await _until_stopped(stop, *parts, watch(store, namespaces, stop))
         _log.info("ended")
 

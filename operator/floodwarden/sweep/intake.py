@@ -46,13 +46,19 @@ def understand(kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[st
 
 
 async def refresh(rest: Rest, store: Store, namespaces: Collection[str] | None) -> bool:
-    """Read all objects, with what another replica wrote a moment ago; False where the API server did not answer."""
+    """Read all objects that are held, with what another replica wrote a moment ago; False where the API server did not answer.
+
+    What comes and goes is for the watch to tell: a list may be older.
+    """
     for kind in (MessageBroker, BacklogPolicy):
         bodies = await read_objects(rest, f"{GROUP}/{VERSION}", kind.definition.plural, namespaces)
         if bodies is None:
             return False
+        held = store.brokers if kind is MessageBroker else store.policies
         for number, body in enumerate(bodies):
-            take_in(store, kind, body)
+            found = held.get(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+            if found is not None and found.metadata.uid == body["metadata"]["uid"]:
+                take_in(store, kind, body)
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
     return True

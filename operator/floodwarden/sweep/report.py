@@ -174,8 +174,10 @@ def _second(moment: datetime) -> datetime:
 
 
 def restore(policy: BacklogPolicy) -> Memory:
-    """What a policy's status remembers for us across a restart."""
+    """What a policy's status remembers for us across a restart: nothing where it was written for another spec."""
     status = policy.status
+    if status.observed_generation not in (None, policy.metadata.generation):
+        return Memory()
     capacity = status.capacity
     last = status.last_step
     blocked = status.blocked

@@ -77,7 +77,8 @@ class Shares:
         self._listed: Mapping[str, Lease] = {}
         self._alive: set[str] = set()
         self._looked_at = float("-inf")
-        self._sighted: dict[str, tuple[str, float]] = {}  # by name of a replica's Lease: its version, and when that was new
+        self._sighted: dict[str, tuple[Lease, float]] = {}  # by name of a replica's Lease: its newest state, and since when
+        self._present: set[str] = set()  # the names of the Leases that are there
         self._met: dict[str, float] = {}  # when each living replica was first seen
         self._began = clock.now()
         self._problem = "the Leases have not been read yet"
@@ -103,9 +104,12 @@ class Shares:
     @property
     def problems(self) -> list[str]:
         """Why this replica could not act for so long that somebody should know; empty while it can."""
-        lapsed = clock.now() - max(self._until, self._began)
-        never = self._until == float("-inf")
-        return [f"no Lease is held: {self._problem}"] if never or lapsed > 2 * HOLDS else []
+        now = clock.now()
+        never, lapsed = self._until == float("-inf"), now - max(self._until, self._began)
+        if never or lapsed > 2 * HOLDS:
+            return [f"no Lease is held: {self._problem}"]
+        blind = now - max(self._looked_at, self._began)
+        return [f"the Leases have not been read for {blind:.0f} s: {self._problem}"] if blind > 2 * HOLDS else []
 
     async def close(self) -> None:
         """Leave: what we held is free for the others at once. To be called when all that writes has ended."""
@@ -113,13 +117,16 @@ class Shares:
         if self._own is not None and self._was_ours:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_WITHIN):
-                    await self._client.delete(self._own)
+                    # Not deleted: a Lease that is only missing says nothing about its holder. The leader deletes it.
+                    await self._client.write(Lease(self._name, REPLICA, "", HOLDS), self._own)
 
     async def keep(self) -> None:
         """Renew the tenure until cancelled; Superseded where another process has our name.
 
-        Runs beside ``follow`` and waits for nothing else: whatever hangs there costs no tenure.
+        It begins once the store is complete, because others count on whoever has a tenure. From then on it waits for nothing
+        else: whatever hangs in ``follow``, which runs beside it, costs no tenure.
         """
+        await self._store.complete.wait()
         while True:
             renewed = await self._renew()
             await asyncio.sleep(RENEW_EVERY if renewed else RETRY_AFTER)
@@ -134,10 +141,10 @@ class Shares:
                 await self._read_own()
             return False
         self._own, self._was_ours = written, True
-        if self.remaining() > 0:
-            self._until = started + HOLDS - MARGIN
-        else:
+        if self.remaining() == 0:
             self._claimed_at = started
+        elif clock.now() - self._looked_at <= HOLDS:  # whoever does not see what others took stops as well
+            self._until = started + HOLDS - MARGIN
         return True
 
     async def _read_own(self) -> None:
@@ -154,18 +161,19 @@ class Shares:
             self._until = float("-inf")
             raise Superseded(f"another process runs under this one's name: Lease {self._name} is held by {own.holder}")
 
-    async def follow(self, end: End, lost: Callable[[], None]) -> None:
-        """Take what is free and give what is too much, until cancelled. ``lost`` is called after shares were lost to others."""
+    async def follow(self, end: End) -> None:
+        """Take what is free and give what is too much, until cancelled."""
         while True:
             claimed_at, was_ours = self._claimed_at, self._was_ours  # before the look: it is to be newer than these
+            asked = clock.now()
             listed = await self._client.list()
             if isinstance(listed, LeaseProblem):
                 self._problem = listed.message
             else:
                 if was_ours:
                     self._check_name(next((lease for lease in listed if lease.name == self._name), None))
-                self._look(listed)
-                await self._drop_lost(end, lost)
+                self._look(listed, asked)
+                await self._drop_lost(end)
                 if claimed_at is not None:
                     await self._reclaim(claimed_at)
                 if self.remaining() > 0 and self._store.complete.is_set():
@@ -173,34 +181,34 @@ class Shares:
                     await self._tidy(end)
             await asyncio.sleep(LOOK_EVERY)
 
-    def _look(self, listed: Collection[Lease]) -> None:
-        """Take in the Leases: who has what, and who lives."""
+    def _look(self, listed: Collection[Lease], asked: float) -> None:
+        """Take in the Leases: who has what, and who lives. The answer is as old as the moment when it was ``asked`` for."""
         now = clock.now()
         if now - self._looked_at > BLIND_AFTER:
-            self._sighted = {name: (version, now) for name, (version, _) in self._sighted.items()}
+            self._sighted = {name: (lease, now) for name, (lease, _) in self._sighted.items()}
         self._looked_at = now
         self._listed = {lease.about: lease for lease in listed if lease.about != REPLICA}
-        replicas = {lease.name: lease for lease in listed if lease.about == REPLICA}
-        self._sighted = {
-            name: seen if (seen := self._sighted.get(name)) and seen[0] == lease.version else (lease.version, now)
-            for name, lease in replicas.items()
-        }
+        present = {lease.name for lease in listed}
+        # A Lease that is missing was deleted by hand: its holder may write until it would have run out.
+        sighted = {name: seen for name, seen in self._sighted.items() if name in present or asked - seen[1] <= HOLDS}
+        for lease in listed:
+            if lease.about == REPLICA and (lease.name not in sighted or sighted[lease.name][0].version != lease.version):
+                sighted[lease.name] = lease, now
+        self._sighted, self._present = sighted, present
         self._alive = {self.me} | {
             lease.holder
-            for name, lease in replicas.items()
-            if lease.holder and name != self._name and now - self._sighted[name][1] <= (lease.seconds or HOLDS)
+            for name, (lease, since) in sighted.items()
+            if lease.holder and name != self._name and asked - since <= (lease.seconds or HOLDS)
         }
         self._met = {member: self._met.get(member, now) for member in self._alive}
 
-    async def _drop_lost(self, end: End, lost: Callable[[], None]) -> None:
+    async def _drop_lost(self, end: End) -> None:
         """End what another replica has, or nobody any more because somebody deleted the Lease."""
         gone = {about for about in self._held if about not in self._listed or self._listed[about].holder != self.me}
         for about in sorted(gone):
             _log.warning("share lost", share=about, holder=self._listed[about].holder if about in self._listed else None)
             self._held.discard(about)
             await end(_broker(about))
-        if gone:
-            lost()
 
     async def _reclaim(self, claimed_at: float) -> None:
         """After a lapse: write anew what nobody has taken, so that whoever is about to take it comes too late; then open."""
@@ -250,8 +258,8 @@ class Shares:
         """End first, then name the heir: there is never a moment with two."""
         self._held.discard(about)
         await end(_broker(about))
-        await self._write(self._listed[about], heir)
-        _log.info("share given", share=about, to=heir)
+        if isinstance(await self._write(self._listed[about], heir), Lease):
+            _log.info("share given", share=about, to=heir)
 
     async def _write(self, lease: Lease, holder: str) -> Lease | LeaseProblem:
         written = await self._client.write(_held_by(lease, holder), lease)
@@ -271,9 +279,10 @@ class Shares:
                 await self._client.delete(lease)
         if self.leading:
             now = clock.now()
-            for name, (version, since) in self._sighted.items():
-                if name != self._name and now - since > FORGET_AFTER:
-                    await self._client.delete(Lease(name, REPLICA, "", version=version))
+            for name, (lease, since) in list(self._sighted.items()):
+                over = not lease.holder or now - since > FORGET_AFTER
+                if over and name in self._present and name != self._name:
+                    await self._client.delete(lease)
 
 
 def _about(broker: Key) -> str:

@@ -66,8 +66,9 @@ class Store:
         self.complete = asyncio.Event()  # set once all that was there when the process began is here
 
     def put(self, resource: MessageBroker | BacklogPolicy) -> None:
-        """Take in an object, unless what is here is newer: a watch that starts again tells old news first."""
-        self._note(resource)
+        """Take in an object, unless what is here is newer: a watch that starts again, or a list, may tell old news."""
+        if not self._news(resource):
+            return
         held: dict[Key, MessageBroker] | dict[Key, BacklogPolicy]
         held = self.brokers if isinstance(resource, MessageBroker) else self.policies
         self.refused.pop((type(resource).__name__, key_of(resource)), None)
@@ -100,13 +101,14 @@ class Store:
         version, uid, status = self._newest.get((type(resource).__name__, key_of(resource)), (0, "", None))
         return (version, status) if uid == resource.metadata.uid else None
 
-    def _note(self, resource: MessageBroker | BacklogPolicy) -> None:
-        """Remember the newest status, by the API server's own count of versions."""
+    def _news(self, resource: MessageBroker | BacklogPolicy) -> bool:
+        """Whether this is no older than what was told already, by the API server's own count; its status is remembered then."""
         name, meta = (type(resource).__name__, key_of(resource)), resource.metadata
         version = version_of(meta.resource_version)
-        known, uid, _ = self._newest.get(name, (0, meta.uid, None))
-        if version >= known or uid != meta.uid:
-            self._newest[name] = version, meta.uid, resource.status
+        if version < self._newest.get(name, (0, "", None))[0]:
+            return False
+        self._newest[name] = version, meta.uid, resource.status
+        return True
 
     def refuse(self, kind: type[MessageBroker] | type[BacklogPolicy], refused: Refused) -> None:
         """Take note of an object that cannot be understood; nothing is done by what it said before."""

@@ -72,8 +72,9 @@ class Supervisor:
 
     async def end(self, broker: Key | None) -> None:
         """End all that is done for a broker (None: for what belongs to none), because it is no longer this replica's to do."""
-        if broker is not None and broker in self._loops:
-            await self._end_loop(broker)
+        if broker is not None:
+            if broker in self._loops:
+                await self._end_loop(broker)
             self._services.metrics.forget_broker(broker)
         self._drop_watches()
 
@@ -168,5 +169,5 @@ class Supervisor:
         refused = self._services.store.refused if self._shares.leading else {}
         self._told &= set(refused.values())
         for one in [one for one in refused.values() if one not in self._told]:
-            await tell_refused(one, self._services)
-            self._told.add(one)
+            if await tell_refused(one, self._services):
+                self._told.add(one)

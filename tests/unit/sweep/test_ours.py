@@ -70,7 +70,7 @@ MANAGERS = {
 @pytest.mark.parametrize(("managers", "remembered"), MANAGERS.values(), ids=MANAGERS)
 def test_only_our_own_status_is_remembered(managers: list[dict[str, str]] | None, remembered: bool) -> None:
     """What somebody else put into a status is not taken for what we once knew."""
-    metadata = {"name": "billing", "namespace": "shop", "managedFields": managers}
+    metadata = {"name": "billing", "namespace": "shop", "generation": STATUS["observedGeneration"], "managedFields": managers}
     spec = backlog_policy().spec.to_api()
     policy = understand(BacklogPolicy, {"metadata": metadata, "spec": spec, "status": STATUS})
     assert isinstance(policy, BacklogPolicy)

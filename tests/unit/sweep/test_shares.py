@@ -90,23 +90,23 @@ class Network(LeaseClient):
 class Replica:
     """One process: its shares, and what it would write for. ``kill`` ends it at once, wherever it is."""
 
-    def __init__(self, server: Server, name: str, brokers: Collection[Key]) -> None:
+    def __init__(self, server: Server, name: str, brokers: Collection[Key], *, ready: bool = True) -> None:
         self.network = Network(server)
         self.store = Store()
         for key in brokers:
             self.store.put(broker(key.name, key.namespace))
-        self.store.complete.set()
+        if ready:
+            self.store.complete.set()
         self.shares = Shares(self.network, self.store, self._refresh, release="floodwarden", pod=name)
         self.acts: set[Key] = set()
         self.dead = False
         self._tasks = [
-            asyncio.ensure_future(part)
-            for part in (self.shares.keep(), self.shares.follow(self._end, lambda: None), self._act(brokers))
+            asyncio.ensure_future(part) for part in (self.shares.keep(), self.shares.follow(self._end), self._act(brokers))
         ]
 
     async def _refresh(self) -> bool:
         await asyncio.sleep(min(self.network.delay(), 3.0))
-        return True
+        return self.network.delay() < LIMIT
 
     async def _end(self, key: Key | None) -> None:
         await asyncio.sleep(min(self.network.delay(), 3.0))  # a loop takes a while to end
@@ -272,8 +272,29 @@ def test_a_process_of_the_same_name_ends_the_older_one(monkeypatch: pytest.Monke
         second = Replica(server, "a", brokers)
         await served([second], brokers, within=3)
         with pytest.raises(Superseded, match="another process"):
-            await asyncio.gather(first.shares.keep(), first.shares.follow(first._end, lambda: None))
+            await asyncio.gather(first.shares.keep(), first.shares.follow(first._end))
         await second.leave()
+
+    virtual_time.run(monkeypatch, program())
+
+
+def test_a_replica_that_is_not_ready_is_given_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that could not list all resources yet counts as nobody: what it were given would be swept by none."""
+
+    async def program() -> None:
+        server, brokers = Server(), keys(6)
+        replicas = [Replica(server, "a", brokers), Replica(server, "b", brokers, ready=False)]
+        await served(replicas, brokers, within=3)
+        for _ in range(1000):
+            assert all(one_each(replicas, brokers).values())
+            await asyncio.sleep(0.1)
+        assert replicas[1].shares.problems
+        replicas[1].store.complete.set()
+        while replicas[1].shares.count < 3:
+            one_each(replicas, brokers)
+            await asyncio.sleep(0.05)
+        for replica in replicas:
+            await replica.leave()
 
     virtual_time.run(monkeypatch, program())
 
@@ -286,7 +307,9 @@ def test_touched_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         replicas = [Replica(server, "a", brokers), Replica(server, "b", brokers)]
         await served(replicas, brokers, within=3)
         server.leases.clear()
-        await asyncio.sleep(0.05 + HOLDS)
+        for _ in range(20 * HOLDS):
+            one_each(replicas, brokers)
+            await asyncio.sleep(0.05)
         await served(replicas, brokers, within=5)
         for name, lease in list(server.leases.items()):
             if lease.about.startswith("MessageBroker"):
@@ -311,7 +334,7 @@ def test_brokers_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(3)
         assert sorted(lease.about for lease in server.leases.values()) == ["MessageBroker shop/broker-1", "leader", "replica"]
         await replica.leave()
-        assert "replica" not in {lease.about for lease in server.leases.values()}
+        assert {lease.holder for lease in server.leases.values() if lease.about == "replica"} == {""}
 
     virtual_time.run(monkeypatch, program())
 
@@ -324,7 +347,7 @@ def test_never_two_whatever_happens(seed: int) -> None:
     chance = random.Random(seed)
 
     def rough() -> float:
-        return chance.choice([0.01, 0.05, 0.3, 1.0, 2.5, 8.0, 20.0, float("inf")])
+        return chance.choice([0.01, 0.05, 0.3, 1.0, 1.3, 1.6, 1.9, 2.5, 8.0, 20.0, float("inf")])
 
     async def program() -> None:
         server, brokers = Server(), keys(3)
