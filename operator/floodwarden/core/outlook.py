@@ -123,7 +123,11 @@ class Outlook:
         """Messages per second to be expected of a replica: measured, or guessed where its backlog shows that it has no more."""
         if self.measured is not None or self.capacity is None:
             return self.measured
-        return self._guessed(replicas, self.capacity.per_replica) if self._behind else None
+        if not self._behind:
+            return None
+        # A bound is believed late: it may be of a time before the consumers had anything to do.
+        present = (self.seen.consumed or 0.0) / replicas if replicas else 0.0
+        return max(self._guessed(replicas, self.capacity.per_replica), present)
 
     def _guessed(self, replicas: int, bound: float) -> float:
         """What a replica may do of which only a lower bound was seen: more, unless it does no more although more waits."""
@@ -166,9 +170,15 @@ class Outlook:
         if not moving:
             return []
         surge = max(0.0, self.arrivals - sum(load.arrival for load in self.seen.loads)) / len(moving)
-        coming = self._coming(replicas, self.measured) / len(moving) if self.measured is not None else 0.0
+        coming = self._coming(replicas, self.measured) if self.measured is not None else 0.0
+        arriving = sum(load.arrival + surge for load in moving)
+        share = coming / arriving if arriving > 0 else 0.0  # what comes does so where messages arrive
         return [
-            Demand(self._spared(load.arrival + surge, headroom), (load.lag + coming) / self.policy.catch_up) for load in moving
+            Demand(
+                self._spared(load.arrival + surge, headroom),
+                (load.lag + share * (load.arrival + surge)) / self.policy.catch_up,
+            )
+            for load in moving
         ]
 
     def _spared(self, arrival: float, headroom: float) -> float:

@@ -82,7 +82,8 @@ class Network(LeaseClient):
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         try:
-            return await asyncio.wait_for(asyncio.shield(task), LIMIT)
+            async with asyncio.timeout(LIMIT):  # wait_for may swallow a cancellation
+                return await asyncio.shield(task)
         except TimeoutError:
             return LeaseProblem(LeaseProblemReason.UNREACHABLE, "no answer")
 
