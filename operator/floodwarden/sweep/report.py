@@ -193,9 +193,16 @@ def restore(policy: BacklogPolicy) -> Memory:
         blocked_until=clock.now() + clock.until(blocked.until) if blocked else None,
         blocked_for=blocked.length.seconds if blocked else 0.0,
         blocked_throughput=blocked.throughput if blocked else 0.0,
-        ceiling_told=any(one.reason == Reason.AT_CEILING for one in status.conditions),
+        ceiling_told=_at_ceiling(policy),
         gap_reasons=frozenset(Reason(reason) for reason in status.gaps if reason in known),
     )
+
+
+def _at_ceiling(policy: BacklogPolicy) -> bool:
+    """Whether AtCeiling was told: the conditions say so, or the lag has been over its limit with as many replicas as can help."""
+    status, replicas = policy.status, policy.status.replicas
+    full = bool(replicas and replicas.current and replicas.ceiling and replicas.current >= replicas.ceiling)
+    return any(one.reason == Reason.AT_CEILING for one in status.conditions) or (full and status.over_since is not None)
 
 
 def would(policy: BacklogPolicy) -> int | None:
