@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, repeat
 from typing import Any
 
@@ -17,6 +18,7 @@ import kopf
 from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.brokers.kafka.errors import RequestError
 from floodwarden.sweep.intake import take_in
 from floodwarden.sweep.store import Key, Store
 
@@ -68,14 +70,16 @@ async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.
     kopf takes SIGTERM and SIGINT for itself and ends in order then, so that its end sets ``stop`` for the others. It is not
     given ``stop`` as its own flag: it would wait five seconds for the task that waits for it.
     """
-    await kopf.operator(
-        registry=registry_for(store),
-        settings=settings(),
-        identity=IDENTITY,
-        standalone=True,
-        clusterwide=namespaces is None,
-        namespaces=namespaces or (),
-    )
+    # At its end kopf also waits for the tasks of others, such as a connection that is just being refused.
+    with suppress(RequestError):
+        await kopf.operator(
+            registry=registry_for(store),
+            settings=settings(),
+            identity=IDENTITY,
+            standalone=True,
+            clusterwide=namespaces is None,
+            namespaces=namespaces or (),
+        )
     stop.set()
 
 

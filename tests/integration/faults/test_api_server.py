@@ -49,11 +49,10 @@ def test_it_is_restarted(shop: Shop, back: None) -> None:
 def test_it_is_away_for_a_while(shop: Shop, back: None) -> None:
     """A spike meanwhile is answered by one step once it is back; until then it is told by metrics that nothing can be done."""
     shop.make_topic(8)
-    shop.produce(90, partitions=range(8))  # work enough to see what one replica can do
     shop.broker()
     shop.consumers(1, capacity=20)
     shop.policy(maxLag={"messages": 2000})
-    shop.await_status(lambda s: s.get("capacity", {}).get("basis") == "Measured", "capacity measured")
+    shop.learn_capacity(30, partitions=range(8))
     before = shop.kubectl.get("deployment", POLICY, namespace=shop.namespace)["metadata"]["generation"]
     api_server("stop")
     shop.produce(300 + int(20 * AWAY / 8), partitions=range(8))

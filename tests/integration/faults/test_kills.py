@@ -64,11 +64,10 @@ def test_the_leader_is_killed_at_random_moments_of_spikes(run: Run, open_shop: C
     shop = open_shop(operators[0])
     pair = Pair(shop, operators, cycle([True, False]))
     shop.make_topic(8)
-    shop.produce(170, partitions=range(8))  # work enough to see what one replica can do
     shop.broker()
     shop.consumers(2, capacity=25)
     shop.policy(maxLag={"messages": 2000}, consumers={"minReplicas": 2})
-    shop.await_status(lambda s: s.get("capacity", {}).get("basis") == "Measured", "capacity measured")
+    shop.learn_capacity(75, partitions=range(8))
     shop.await_status(lambda s: s["lag"]["messages"] == 0, "the first backlog gone")
     shop.policy(maxLag={"messages": 60}, catchUp="60s", consumers={"minReplicas": 2})
     with shop.stream(15, partitions=range(8)) as stream:

@@ -38,11 +38,10 @@ def reset(shop: Shop, where: str) -> None:
 def test_a_group_is_reset_to_latest_and_to_earliest(shop: Shop) -> None:
     """A lag that is suddenly gone lowers nothing before the window, and then once; one that is suddenly there raises once."""
     shop.make_topic(4)
-    shop.produce(150)  # work enough to see what one replica can do
     shop.broker()
     shop.consumers(1, capacity=20)
     shop.policy(maxLag={"messages": 500})
-    shop.await_status(lambda s: s.get("capacity", {}).get("basis") == "Measured", "capacity measured")
+    shop.learn_capacity(30)
     shop.scale(0)
     shop.await_status(lambda s: s["state"] == "TargetAtZero", "the target at zero")
     shop.produce(200)

@@ -202,6 +202,15 @@ class Shop:
         finally:
             stream.close()
 
+    def learn_capacity(self, rate: float, *, partitions: Sequence[int] = range(4), name: str = POLICY) -> Object:
+        """Send a little more than the consumers can do, to all partitions in turn, until that is measured; the status then.
+
+        Messages sent at once would be worked off one partition after the other, which shows less.
+        """
+        with self.stream(rate, partitions=partitions):
+            measured = lambda s: s.get("capacity", {}).get("basis") == "Measured"  # noqa: E731
+            return self.await_status(measured, "capacity measured", name=name, within=90)
+
     def delete_topic(self, topic: str) -> None:
         """Delete a topic, if it is there, and wait until it is gone."""
         with contextlib.suppress(KafkaException):

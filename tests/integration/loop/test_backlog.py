@@ -12,11 +12,10 @@ def test_a_spike_is_drained_after_one_jump(shop: Shop) -> None:
     """With a known capacity a spike takes the Deployment to the even spread that drains it in time, in one change and never
     past the partitions; then the lag drains, and one step leads down to the minimum. Columns and Events tell the numbers."""
     shop.make_topic(8)
-    shop.produce(130, partitions=range(8))  # work enough to see what one replica can do, and below the limit of then
     shop.broker()
     shop.consumers(2, capacity=25)
     shop.policy(maxLag={"messages": 2000}, consumers={"minReplicas": 2})
-    learnt = shop.await_status(lambda s: s.get("capacity", {}).get("basis") == "Measured", "capacity measured")
+    learnt = shop.learn_capacity(75, partitions=range(8))
     assert 21 <= learnt["capacity"]["perReplica"] <= 27
     shop.await_status(lambda s: s["lag"]["messages"] == 0, "the first backlog gone")
 

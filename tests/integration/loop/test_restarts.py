@@ -14,11 +14,10 @@ from tests.integration.loop.shop import BROKER, POLICY, Shop
 def measured(shop: Shop) -> Shop:
     """A shop with one busy consumer whose capacity is known, below every limit."""
     shop.make_topic(4)
-    shop.produce(120)
     shop.broker()
     shop.consumers(1, capacity=20)
     shop.policy(maxLag={"messages": 1000})
-    shop.await_status(lambda s: s.get("capacity", {}).get("basis") == "Measured", "capacity measured")
+    shop.learn_capacity(30)
     return shop
 
 
