@@ -9,7 +9,6 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from itertools import chain, repeat
 from typing import Any
 
@@ -18,7 +17,6 @@ import kopf
 from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
-from floodwarden.brokers.kafka.errors import RequestError
 from floodwarden.sweep.intake import take_in
 from floodwarden.sweep.store import Key, Store
 
@@ -65,21 +63,27 @@ def settings() -> kopf.OperatorSettings:
 
 
 async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.Event) -> None:
-    """Watch until cancelled, or until kopf ends. ``namespaces`` None means all of them.
+    """Watch until cancelled, or until kopf ends, which sets ``stop`` for the others: it takes SIGTERM and SIGINT for itself.
 
-    kopf takes SIGTERM and SIGINT for itself and ends in order then, so that its end sets ``stop`` for the others. It is not
-    given ``stop`` as its own flag: it would wait five seconds for the task that waits for it.
+    kopf's tasks are ours to end. Its own way would take every task of the process for one of its own: it would wait five
+    seconds for the sweeps, then cancel them in no order, and raise whatever they had failed with.
     """
-    # At its end kopf also waits for the tasks of others, such as a connection that is just being refused.
-    with suppress(RequestError):
-        await kopf.operator(
-            registry=registry_for(store),
-            settings=settings(),
-            identity=IDENTITY,
-            standalone=True,
-            clusterwide=namespaces is None,
-            namespaces=namespaces or (),
-        )
+    tasks = await kopf.spawn_tasks(
+        registry=registry_for(store),
+        settings=settings(),
+        identity=IDENTITY,
+        standalone=True,
+        clusterwide=namespaces is None,
+        namespaces=namespaces or (),
+    )
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # before the others end: cancelled twice, kopf leaves things open
+    for task in done:
+        task.result()
     stop.set()
 
 
