@@ -286,6 +286,8 @@ class BacklogPolicyStatus(ApiModel):
     """Set while steps up are not tried, because the last one did not help."""
     over_since: Timestamp | None = None
     """Since when the lag has been over its limit."""
+    ceiling_told: bool | None = None
+    """Set once it has been told since then that more replicas would not help."""
     gaps: Annotated[tuple[str, ...], Field(max_length=16)] = ()
     """Reasons for which a part of the lag is not known; the reference page lists them."""
     conditions: Conditions = ()

@@ -97,6 +97,7 @@ def status_of(
         last_step=_step(memory.step),
         blocked=_block(memory),
         over_since=_moment(memory.over_since),
+        ceiling_told=memory.ceiling_told or None,
         gaps=tuple(sorted(gap.reason.value for gap in seen.gaps)),
         conditions=to_api(shown, before, generation),
     )
@@ -112,7 +113,7 @@ def shows(
         (seen.lag, seen.seconds, seen.aged, seen.exact, seen.produced, seen.consumed),
         (seen.partitions, len(seen.loads), seen.gaps),
         (decision.stalled, decision.hot, decision.desired, decision.ceiling, decision.over, decision.eta),
-        (memory.capacity, memory.step, memory.over_since),
+        (memory.capacity, memory.step, memory.over_since, memory.ceiling_told),
         (memory.blocked_until, memory.blocked_for, memory.blocked_throughput),
         target.replicas if target else None,
     )
@@ -193,16 +194,9 @@ def restore(policy: BacklogPolicy) -> Memory:
         blocked_until=clock.now() + clock.until(blocked.until) if blocked else None,
         blocked_for=blocked.length.seconds if blocked else 0.0,
         blocked_throughput=blocked.throughput if blocked else 0.0,
-        ceiling_told=_at_ceiling(policy),
+        ceiling_told=bool(status.ceiling_told),
         gap_reasons=frozenset(Reason(reason) for reason in status.gaps if reason in known),
     )
-
-
-def _at_ceiling(policy: BacklogPolicy) -> bool:
-    """Whether AtCeiling was told: the conditions say so, or the lag has been over its limit with as many replicas as can help."""
-    status, replicas = policy.status, policy.status.replicas
-    full = bool(replicas and replicas.current and replicas.ceiling and replicas.current >= replicas.ceiling)
-    return any(one.reason == Reason.AT_CEILING for one in status.conditions) or (full and status.over_since is not None)
 
 
 def would(policy: BacklogPolicy) -> int | None:
@@ -272,6 +266,7 @@ def _kind(status: dict[str, Any]) -> Any:
         partitions.get("stalled"),
         partitions.get("hot"),
         "capacity" in status,
+        status.get("ceilingTold"),
     )
 
 

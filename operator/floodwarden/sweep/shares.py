@@ -80,6 +80,7 @@ class Shares:
         self._sighted: dict[str, tuple[Lease, float]] = {}  # by name of a replica's Lease: its newest state, and since when
         self._present: set[str] = set()  # the names of the Leases that are there
         self._met: dict[str, float] = {}  # when each living replica was first seen
+        self._new = asyncio.Event()
         self._began = clock.now()
         self._problem = "the Leases have not been read yet"
 
@@ -179,15 +180,15 @@ class Shares:
                 if self.remaining() > 0 and self._store.complete.is_set():
                     await self._follow_moves(end)
                     await self._tidy(end)
-            await self._rest()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._new.wait()
+            self._new.clear()
 
-    async def _rest(self) -> None:
-        """Until the next look, which comes sooner where a MessageBroker is new."""
-        until = clock.now() + LOOK_EVERY
-        while clock.now() < until:
-            await asyncio.sleep(LOOK_EVERY / 10)
-            if self.remaining() > 0 and any(_about(key) not in self._listed for key in self._store.brokers):
-                return
+    def notice(self) -> None:
+        """Look at once if there is a MessageBroker that nobody has had yet."""
+        if any(_about(key) not in self._listed for key in self._store.brokers):
+            self._new.set()
 
     def _look(self, listed: Collection[Lease], asked: float) -> None:
         """Take in the Leases: who has what, and who lives. The answer is as old as the moment when it was ``asked`` for."""

@@ -60,6 +60,7 @@ class Supervisor:
                 self._round_at = clock.now()
             while True:
                 changed.clear()
+                self._shares.notice()
                 await self._round()
                 self._round_at = clock.now()
                 try:

@@ -40,6 +40,7 @@ def test_what_must_survive_a_restart_does() -> None:
         capacity=Capacity(49.5, now - 100, Basis.MEASURED),
         step=Step(now - 20, 2, 12, Reason.SCALED_UP, Phase.SETTLING, 60.0),
         replicas_seen=2,
+        ceiling_told=True,
     )
     written = backlog_policy(status=status_json(steady(), memory))
     restored = restore(written)
@@ -51,7 +52,15 @@ def test_what_must_survive_a_restart_does() -> None:
     assert restored.step.throughput_before == 60.0
     assert restored.step.at == pytest.approx(now - 20, abs=2)
     assert restored.replicas_seen == 2
+    assert restored.ceiling_told
     assert from_api(written.status.conditions)[Type.WITHIN_LAG].status is True
+
+
+def test_a_status_of_another_spec_is_no_memory() -> None:
+    """What was learnt may be of another broker, group or target: after an edit that no process saw, it is learnt anew."""
+    status = status_json(steady(), Memory(capacity=Capacity(49.5, clock.now(), Basis.MEASURED)))
+    assert restore(backlog_policy(generation=1, status=status)).capacity is not None
+    assert restore(backlog_policy(generation=2, status=status)) == Memory()
 
 
 def test_a_new_policy_remembers_nothing() -> None:
@@ -120,6 +129,7 @@ CHANGES: dict[str, Memory] = {
     "step": Memory(step=Step(100.0, 2, 12, Reason.SCALED_UP, Phase.DONE)),
     "block": Memory(blocked_until=clock.now() + 600.0, blocked_for=600.0),
     "over": Memory(over_since=100.0),
+    "ceiling": Memory(ceiling_told=True),
 }
 
 
