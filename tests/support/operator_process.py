@@ -9,12 +9,14 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from floodhack.instance import Instance
 from floodhack.waiting import until
 from tests.support.canaries import EVIDENCE
 
@@ -30,9 +32,10 @@ class OperatorProcess:
         self.address = f"127.0.0.1:{port}"
         self._args = args
         # The pod's name stays the same, as that of a container that is started again.
-        self.pod = f"operator-{port}"
-        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": self.pod, **(env or {})}
+        pod = f"operator-{port}"
+        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": pod, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._began_at = 0  # bytes of the log that earlier processes wrote
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
         EVIDENCE.keep_file(log)
@@ -40,6 +43,7 @@ class OperatorProcess:
     def start(self) -> None:
         """Start it and return at once; see ``await_ready``."""
         assert self._process is None, "it runs already"
+        self._began_at = self.log.stat().st_size
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [PROGRAM, "run", "--listen", self.address, "--log-format", "json", *self._args],
@@ -59,6 +63,13 @@ class OperatorProcess:
         status = self._process.wait(within)
         self._process = None
         return status
+
+    def finish(self) -> None:
+        """End it in order, unless it was ended already. It must not have died, nor ever have logged a traceback."""
+        assert self.died() is None, self.died()
+        if self.running:
+            assert self.end() == 0, self.tail()
+        assert "Traceback" not in self.log.read_text(), f"see {self.log}"
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal that does not end it."""
@@ -82,6 +93,13 @@ class OperatorProcess:
     def records(self) -> list[dict[str, Any]]:
         """What it logged, one object for each line."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def replica(self) -> str | None:
+        """The name by which the process that was started last holds Leases; None until it has said so."""
+        with self.log.open() as log:
+            log.seek(self._began_at)
+            told = (json.loads(line) for line in log if line.startswith("{") and line.endswith("\n"))
+            return next((str(record["replica"]) for record in told if record["event"] == "started"), None)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of an answer of its port; (0, why) where nobody answers."""
@@ -108,6 +126,17 @@ class OperatorProcess:
         """The sum of those samples; None where there is no such series."""
         found = self.samples(name, **labels)
         return sum(found.values()) if found else None
+
+
+@contextmanager
+def operating(kubeconfig: Path, log: str, port: int) -> Iterator[OperatorProcess]:
+    """An operator of the current instance that is ready, and finished at the end. ``log`` names its file."""
+    instance = Instance.current()
+    process = OperatorProcess(kubeconfig, instance.run / log, instance.port(port))
+    process.start()
+    process.await_ready()
+    yield process
+    process.finish()
 
 
 def _rest(all_labels: Mapping[str, str], known: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import time
@@ -12,7 +11,7 @@ from itertools import cycle
 
 from tests.integration.faults.conftest import Run
 from tests.integration.loop.replica_log import replica_log
-from tests.integration.loop.shop import BROKER, POLICY, Shop
+from tests.integration.loop.shop import POLICY, Shop
 from tests.support.lengths import short_or_soak
 from tests.support.operator_process import OperatorProcess
 
@@ -29,14 +28,8 @@ class Pair:
 
     def sweeping(self) -> OperatorProcess | None:
         """The replica that has the Lease of the broker."""
-        listed = json.loads(self._shop.kubectl.run("get", "leases", "-n", "default", "-o", "json"))["items"]
-        about = f"MessageBroker {self._shop.namespace}/{BROKER}"
-        holders = [
-            str(lease["spec"].get("holderIdentity"))
-            for lease in listed
-            if lease["metadata"].get("annotations", {}).get("floodwarden.dev/about") == about
-        ]
-        return next((one for one in self._replicas for holder in holders if holder.startswith(f"{one.pod}_")), None)
+        holder = self._shop.sweeper()
+        return next((one for one in self._replicas if one.running and one.replica() == holder), None)
 
     def kill(self, moment: float) -> None:
         """Kill it after so many seconds. By turns it is started again at once, and once the other has taken over."""

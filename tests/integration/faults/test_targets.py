@@ -37,11 +37,7 @@ def reset(shop: Shop, where: str) -> None:
 
 def test_a_group_is_reset_to_latest_and_to_earliest(shop: Shop) -> None:
     """A lag that is suddenly gone lowers nothing before the window, and then once; one that is suddenly there raises once."""
-    shop.make_topic(4)
-    shop.broker()
-    shop.consumers(1, capacity=20)
-    shop.policy(maxLag={"messages": 500})
-    shop.learn_capacity(30)
+    shop.busy(20, limit=500)
     shop.scale(0)
     shop.await_status(lambda s: s["state"] == "TargetAtZero", "the target at zero")
     shop.produce(200)

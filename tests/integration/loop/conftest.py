@@ -8,13 +8,13 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from floodhack.instance import CHECKOUT, Instance
+from floodhack.instance import CHECKOUT
 from tests.conftest import Cluster
 from tests.contract.kafka.conftest import kafka as kafka
 from tests.contract.kafka.real_kafka import RealKafka
 from tests.integration.loop.shop import Shop
 from tests.support.kubectl import Kubectl
-from tests.support.operator_process import OperatorProcess
+from tests.support.operator_process import OperatorProcess, operating
 
 PORT = 8280
 
@@ -29,17 +29,9 @@ def demo_image(cluster: Cluster) -> None:
 
 @pytest.fixture(scope="package")
 def operator(cluster: Cluster, crds: None) -> Iterator[OperatorProcess]:
-    """The operator for the whole package. Nothing it ever logged may be a traceback."""
-    instance = Instance.current()
-    process = OperatorProcess(cluster.kubeconfig, instance.run / "operator.log", instance.port(PORT))
-    process.start()
-    process.await_ready()
-    yield process
-    if process.running:
-        assert process.died() is None
-        assert process.end() == 0
-    logged = process.log.read_text()
-    assert "Traceback" not in logged, f"see {process.log}"
+    """The operator for the whole package."""
+    with operating(cluster.kubeconfig, "operator.log", PORT) as process:
+        yield process
 
 
 @pytest.fixture

@@ -202,6 +202,14 @@ class Shop:
         finally:
             stream.close()
 
+    def busy(self, capacity: float, *, limit: int) -> None:
+        """One busy consumer whose capacity is known, below the limit."""
+        self.make_topic(4)
+        self.broker()
+        self.consumers(1, capacity)
+        self.policy(maxLag={"messages": limit})
+        self.learn_capacity(1.5 * capacity)
+
     def learn_capacity(self, rate: float, *, partitions: Sequence[int] = range(4), name: str = POLICY) -> Object:
         """Send a little more than the consumers can do, to all partitions in turn, until that is measured; the status then.
 
@@ -234,6 +242,14 @@ class Shop:
         return not listed & self._groups
 
     # What is seen
+
+    def sweeper(self) -> str | None:
+        """The replica that has the Lease of the shop's MessageBroker."""
+        about = f"MessageBroker {self.namespace}/{BROKER}"
+        for lease in self.kubectl.objects("leases"):
+            if lease["metadata"].get("annotations", {}).get("floodwarden.dev/about") == about:
+                return str(lease["spec"].get("holderIdentity"))
+        return None
 
     def status(self, name: str = POLICY) -> Object:
         """A policy's status."""

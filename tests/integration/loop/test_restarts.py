@@ -13,11 +13,7 @@ from tests.integration.loop.shop import BROKER, POLICY, Shop
 @pytest.fixture
 def measured(shop: Shop) -> Shop:
     """A shop with one busy consumer whose capacity is known, below every limit."""
-    shop.make_topic(4)
-    shop.broker()
-    shop.consumers(1, capacity=20)
-    shop.policy(maxLag={"messages": 1000})
-    shop.learn_capacity(30)
+    shop.busy(20, limit=1000)
     return shop
 
 

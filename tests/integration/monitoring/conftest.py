@@ -15,7 +15,7 @@ from tests.integration.loop.conftest import demo_image as demo_image
 from tests.integration.loop.shop import POLICY, Shop
 from tests.support.kubectl import Kubectl
 from tests.support.monitoring import ALERTS
-from tests.support.operator_process import OperatorProcess
+from tests.support.operator_process import OperatorProcess, operating
 from tests.support.prometheus import Prometheus, ensure_prometheus
 
 PORT = 8380
@@ -25,12 +25,8 @@ PROMETHEUS_PORT = 9490
 @pytest.fixture(scope="package")
 def operator(cluster: Cluster, crds: None) -> Iterator[OperatorProcess]:
     """An operator of our own, so that its counters begin with these tests."""
-    instance = Instance.current()
-    process = OperatorProcess(cluster.kubeconfig, instance.run / "monitored.log", instance.port(PORT))
-    process.start()
-    process.await_ready()
-    yield process
-    assert process.end() == 0
+    with operating(cluster.kubeconfig, "monitored.log", PORT) as process:
+        yield process
 
 
 @pytest.fixture(scope="package")

@@ -24,6 +24,24 @@ def test_old_news_of_a_watch_that_starts_again_is_not_taken() -> None:
     assert store.policies[Key("shop", "billing")].metadata.generation == 3
 
 
+def test_old_news_of_a_list_is_not_taken() -> None:
+    """What a watch told already is not undone by a list that is a moment older, though the generation is the same."""
+    paused = backlog_policy(version="100", annotations={"floodwarden.dev/paused": "true"})
+    store = store_of(paused, backlog_policy(version="95"))
+    assert store.policies[Key("shop", "billing")].paused
+
+
+def test_whoever_begins_to_act_has_the_newest_status() -> None:
+    """Also where another replica wrote it, and the spec that is held is older."""
+    first = backlog_policy(version="9", status={"state": "Steady"})
+    store = store_of(first, backlog_policy(version="11", status={"state": "OverLimit"}))
+    store.put(backlog_policy(version="10", status={"state": "Stabilizing"}))
+    renewed = store.renewed(first)
+    assert renewed.status.state == "OverLimit"
+    assert store.policies[key_of(first)] is renewed
+    assert store.holder(first.target) is renewed
+
+
 def test_our_own_status_writes_wake_nobody() -> None:
     """An event in which only the status changed is no change."""
     store = store_of(backlog_policy())
