@@ -16,6 +16,7 @@ from api import samples
 from fleet import fleet, name_of
 from ground import Ground
 from operator_run import Operator, operator
+from timing import looks, settled, window
 from traffic import traffic
 
 from floodhack.errors import HackError
@@ -57,7 +58,7 @@ def full(ground: Ground, account: Account, policies: int, times: Times) -> dict[
         results[f"start_to_first_decision_seconds_{policies}"] = _all_decided(process, policies) - process.began
         results[f"start_cpu_seconds_{policies}"] = process.cpu_seconds()
         say(f"  started: {results}")
-        _settled(account)
+        _written(account)
         if times.idle:
             results |= _idle(process, account, policies, times)
             say(f"  idle: {results}")
@@ -73,23 +74,14 @@ def _all_decided(process: Operator, policies: int) -> float:
     return time.monotonic()
 
 
-def _settled(account: Account) -> None:
+def _written(account: Account) -> None:
     """Return once nothing but leases has been written for ten seconds: the first status of each policy is there."""
-    last = (account.counts().writes, time.monotonic())
-
-    def quiet() -> bool:
-        nonlocal last
-        writes = account.counts().writes
-        if writes != last[0]:
-            last = (writes, time.monotonic())
-        return time.monotonic() - last[1] >= 10
-
-    until(quiet, seconds=180, what="the first statuses are written", every=0.5)
+    settled(lambda: account.counts().writes, quiet=10, seconds=180, what="the first statuses are written")
 
 
 def _requests(process: Operator, times: Times) -> float:
     before = process.total(REQUESTS), process.total(f"{SWEEPS}_count")
-    time.sleep(times.requests)
+    window(times.requests)
     after = process.total(REQUESTS), process.total(f"{SWEEPS}_count")
     if after[1] <= before[1]:
         raise HackError(f"no sweep ended within {times.requests:g} s")
@@ -102,7 +94,7 @@ def _idle(process: Operator, account: Account, policies: int, times: Times) -> d
     # From one write to whole minutes later: a window between two beats of the same pulse.
     began, cpu, at = account.counts(), process.cpu_seconds(), time.monotonic()
     requests = _requests(process, times)
-    time.sleep(max(0.0, at + times.idle - time.monotonic()))
+    window(at + times.idle - time.monotonic())
     ended, minutes = account.counts(), (time.monotonic() - at) / 60
     leases, writes = ended.leases - began.leases, ended.writes - began.writes
     return {
@@ -116,11 +108,11 @@ def _idle(process: Operator, account: Account, policies: int, times: Times) -> d
 
 def _busy(process: Operator, policies: int, times: Times) -> dict[str, float]:
     """CPU, connections and the length of each sweep while a part of the topics has traffic."""
-    time.sleep(times.onset)
+    window(times.onset)
     cpu, at = process.cpu_seconds(), time.monotonic()
     connections = 0
     lengths: list[float] = []
-    for length in _sweeps(process, at + times.busy):
+    for length in _sweeps(process, times.busy):
         lengths.append(length)
         connections = max(connections, process.broker_connections())
     if not lengths:
@@ -136,18 +128,17 @@ def _busy(process: Operator, policies: int, times: Times) -> dict[str, float]:
     }
 
 
-def _sweeps(process: Operator, end: float) -> Iterator[float]:
-    """The length of each sweep that ends before ``end``, from the growth of the histogram's sum between two looks.
+def _sweeps(process: Operator, seconds: float) -> Iterator[float]:
+    """The length of each sweep that ends within so many seconds, from the growth of the histogram's sum between two looks.
 
     Should two have ended between the looks, each counts as long as both together: never too short.
     """
-    scraped = time.monotonic()
+    scraped = 0.0
     count, total = _histogram(process)
-    while time.monotonic() < end:
-        time.sleep(LOOK)
-        if time.monotonic() - scraped >= SCRAPE:
+    for passed in looks(seconds, LOOK):
+        if passed - scraped >= SCRAPE:
             process.metrics()
-            scraped = time.monotonic()
+            scraped = passed
         now_count, now_total = _histogram(process)
         yield from [now_total - total] * int(now_count - count)
         count, total = now_count, now_total

@@ -14,8 +14,8 @@ from account import Account
 from fleet import fleet
 from ground import Ground
 from operator_run import DECISIONS, Operator, operator
+from timing import window
 
-from floodhack.errors import HackError
 from floodhack.progress import say
 from floodhack.waiting import until
 
@@ -37,7 +37,7 @@ def run(ground: Ground, account: Account, policies: int, rounds: int = ROUNDS) -
             process.start()
             process.await_ready()
         for _ in range(rounds):
-            time.sleep(chance.uniform(0, PULSE))
+            window(chance.uniform(0, PULSE))
             sweeper, heir = _roles(both)
             before = heir.total(DECISIONS)
             sweeper.end(signal.SIGKILL)
@@ -57,14 +57,14 @@ def run(ground: Ground, account: Account, policies: int, rounds: int = ROUNDS) -
 
 
 def _roles(both: Sequence[Operator]) -> tuple[Operator, Operator]:
-    """Who sweeps and who does not, once exactly one has swept for a while."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    """Who sweeps and who does not, once exactly one has swept in a window."""
+    swept: list[Operator] = []
+
+    def one_sweeps() -> bool:
         before = [process.total(SWEEPS) for process in both]
-        time.sleep(LOOKS)
-        swept = [process.total(SWEEPS) > was for process, was in zip(both, before, strict=True)]
-        if swept == [True, False]:
-            return both[0], both[1]
-        if swept == [False, True]:
-            return both[1], both[0]
-    raise HackError(f"not exactly one of two processes sweeps within {PATIENCE:g} s")
+        window(LOOKS)
+        swept[:] = [process for process, was in zip(both, before, strict=True) if process.total(SWEEPS) > was]
+        return len(swept) == 1
+
+    until(one_sweeps, seconds=PATIENCE, what="exactly one of two processes sweeps")
+    return (both[0], both[1]) if swept == [both[0]] else (both[1], both[0])

@@ -12,7 +12,6 @@ import json
 import random
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from account import Account, account
 from fleet import API, add, fleet, name_of, topics
 from ground import Ground, ground
 from operator_run import Operator, operator
+from timing import looks, settled, window
 from traffic import traffic
 
 from floodhack.api_proxy import ApiProxy
@@ -156,33 +156,24 @@ def soak(stage: Ground, who: Account, policies: int, minutes: float) -> dict[str
 
 
 def _look_on(process: Operator, proxy: ApiProxy, seen: Samples, seconds: float) -> None:
-    began = time.monotonic()
-    ended = said = began
-    while (now := time.monotonic()) - began < seconds:
+    ended = said = 0.0
+    for passed in looks(seconds, EVERY):
         if process.died():
             raise HackError(str(process.died()))
-        seen.add(now - began, _resident(process.pid), process.alive())
-        if now - ended >= ENDED_EVERY:
+        seen.add(passed, _resident(process.pid), process.alive())
+        if passed - ended >= ENDED_EVERY:
             proxy.end_watches()
-            ended = now
-        if now - said >= 60:
-            say(f"  {(now - began) / 60:.0f} min: {seen.rss[-1]:.0f} MiB; lists by {dict(proxy.lists)}")
-            said = now
-        time.sleep(EVERY)
+            ended = passed
+        if passed - said >= 60:
+            say(f"  {passed / 60:.0f} min: {seen.rss[-1]:.0f} MiB; lists by {dict(proxy.lists)}")
+            said = passed
 
 
 def _idle_writes(proxy: ApiProxy) -> float:
     """Writes per minute, without leases, once the last changes have been told."""
-    last = [_writes(proxy), time.monotonic()]
-
-    def settled() -> bool:
-        if _writes(proxy) != last[0]:
-            last[:] = [_writes(proxy), time.monotonic()]
-        return time.monotonic() - last[1] >= 10
-
-    until(settled, seconds=300, what="nothing more to write", every=0.5)
+    settled(lambda: _writes(proxy), quiet=10, seconds=300, what="nothing more to write")
     before = _writes(proxy)
-    time.sleep(QUIET)
+    window(QUIET)
     return (_writes(proxy) - before) / (QUIET / 60)
 
 

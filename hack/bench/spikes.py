@@ -23,8 +23,9 @@ from confluent_kafka import Producer
 from fleet import API, commit, make_topics
 from ground import Ground, load_consumers, namespace
 from operator_run import operator
+from timing import window
 
-from floodhack.imagebuild import TARGETS
+from floodhack.demo_pods import consumer
 from floodhack.progress import say
 from floodhack.waiting import until
 
@@ -130,13 +131,13 @@ def _spikes(streams: Streams, names: list[str]) -> None:
         begin += chance.uniform(*APART)
     start = time.monotonic()
     for at, name, rate in sorted(plan):
-        time.sleep(max(0.0, start + at - time.monotonic()))
+        window(start + at - time.monotonic())
         if rate == STEADY:
             streams.calm(name)
         else:
             streams.spike(name, rate)
             say(f"  {name}: {STEADY} → {rate} messages/s")
-    time.sleep(WATCHED - LASTS)
+    window(WATCHED - LASTS)
 
 
 def _judged(began: dict[str, float], changes: dict[str, list[Change]]) -> dict[str, float]:
@@ -185,7 +186,7 @@ def _watched(api: Api, space: str) -> Iterator[dict[str, list[Change]]]:
 
 
 def _consumers(ground: Ground, space: str, names: list[str]) -> None:
-    api, bootstrap = ground.api, ",".join(ground.bootstrap)
+    api = ground.api
     api.apply(
         f"/apis/{API}/namespaces/{space}/messagebrokers",
         {
@@ -196,8 +197,8 @@ def _consumers(ground: Ground, space: str, names: list[str]) -> None:
         },
     )
     for name in names:
-        values = {"KAFKA_BOOTSTRAP": bootstrap, "TOPIC": name, "GROUP": name, "MESSAGES_PER_SECOND": str(CAPACITY)}
-        api.apply(f"/apis/apps/v1/namespaces/{space}/deployments", _deployment(name, values))
+        container = dict(consumer(ground.bootstrap, name, name, CAPACITY))
+        api.apply(f"/apis/apps/v1/namespaces/{space}/deployments", _deployment(name, container))
         spec = {
             "brokerRef": {"name": "main"},
             "subscription": {"group": name, "topics": [name]},
@@ -208,14 +209,7 @@ def _consumers(ground: Ground, space: str, names: list[str]) -> None:
         api.apply(f"/apis/{API}/namespaces/{space}/backlogpolicies", policy)
 
 
-def _deployment(name: str, values: dict[str, str]) -> Object:
-    container = {
-        "name": "consumer",
-        "image": TARGETS["demo"].tag,
-        "imagePullPolicy": "Never",
-        "args": ["demo_clients.consumer"],
-        "env": [{"name": key, "value": value} for key, value in values.items()],
-    }
+def _deployment(name: str, container: Object) -> Object:
     pod = {"hostNetwork": True, "terminationGracePeriodSeconds": 5, "containers": [container]}
     labels = {"app": name}
     return {

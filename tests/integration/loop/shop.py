@@ -16,8 +16,8 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from floodhack.demo_pods import consumer
 from floodhack.errors import HackError
-from floodhack.imagebuild import TARGETS
 from floodhack.waiting import until
 from floodwarden.api.resource import GROUP, VERSION
 from tests.contract.kafka.real_kafka import RealKafka
@@ -135,20 +135,7 @@ class Shop:
         **env: str,
     ) -> None:
         """Apply real consumers that process ``capacity`` messages per second each; does not wait for their pods."""
-        values = {
-            "KAFKA_BOOTSTRAP": ",".join(self.kafka.bootstrap),
-            "TOPIC": topic or self.topic,
-            "GROUP": group or self.group,
-            "MESSAGES_PER_SECOND": f"{capacity:g}",
-            **env,
-        }
-        container = {
-            "name": "consumer",
-            "image": TARGETS["demo"].tag,
-            "imagePullPolicy": "Never",
-            "args": ["demo_clients.consumer"],
-            "env": [{"name": key, "value": value} for key, value in values.items()],
-        }
+        container = consumer(self.kafka.bootstrap, topic or self.topic, group or self.group, capacity, **env)
         self.workload(kind, name, replicas, {"containers": [container]}, namespace=namespace)
 
     def idle(self, replicas: int = 1, *, name: str = POLICY, kind: str = "Deployment", namespace: str | None = None) -> None:
