@@ -16,6 +16,8 @@ from floodwarden.core.reasons import Reason
 
 STALL_AFTER = 30.0  # seconds without a commit under lag, at the least, before a partition counts as standing still
 STALL_GAPS = 5.0  # or this many times the usual time between two of its commits, where that is longer
+DOUBT_AFTER = 10.0  # seconds after which a partition that may turn out to stand still is no sign of slow consumers
+DOUBT_GAPS = 2.0  # or this many times the usual time between two of its commits, where that is longer
 SELDOM = 2.0  # seconds between commits from which what is done but not committed counts
 SELDOM_AT_MOST = 30.0  # seconds for which a lag may be taken for uncommitted work
 RECREATED_FOR = 60.0  # seconds for which a missing commit is put down to the topic's re-creation
@@ -33,7 +35,8 @@ class Gap:
 class PartitionLoad(NamedTuple):
     """What one partition asks for: lag in messages and in seconds, arrivals in messages per second.
 
-    ``seconds`` is only a lower bound unless ``aged``: where what waits is older than all that has been seen.
+    ``seconds`` is only a lower bound unless ``aged``: where what waits is older than all that has been seen. ``doubtful`` is
+    what may turn out to be ``stalled``: it has stood still for a while in which others moved.
     """
 
     partition: Partition
@@ -42,6 +45,7 @@ class PartitionLoad(NamedTuple):
     aged: bool
     arrival: float
     stalled: bool
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +158,15 @@ def _load(partition: Partition, end: int, position: int, history: History, group
     lag = end - position
     track = history.tracks[partition]
     seconds, aged = _seconds(track, position, lag, now)
+    doubtful = lag > 0 and _stalled(partition, position, history, group, now, DOUBT_AFTER, DOUBT_GAPS)
     return PartitionLoad(
         partition=partition,
         lag=lag,
         seconds=seconds,
         aged=aged,
         arrival=max(0.0, track.end.rate(now - SMOOTH_WINDOW, now) or 0.0),
-        stalled=lag > 0 and _stalled(partition, position, history, group, now),
+        stalled=doubtful and _stalled(partition, position, history, group, now, STALL_AFTER, STALL_GAPS),
+        doubtful=doubtful,
     )
 
 
@@ -197,7 +203,9 @@ def _seconds(track: Track, position: int, lag: int, now: float) -> tuple[float, 
     return now - (track.end.first_at if track.end.first_at is not None else now), False
 
 
-def _stalled(partition: Partition, position: int, history: History, group: Group | None, now: float) -> bool:
+def _stalled(
+    partition: Partition, position: int, history: History, group: Group | None, now: float, after: float, gaps: float
+) -> bool:
     """Whether a partition stands still that somebody should move: not while the group is empty or rebalances.
 
     That its owner cannot be told at this moment (the members could not be read, or the partition is just passed on) does not
@@ -206,19 +214,19 @@ def _stalled(partition: Partition, position: int, history: History, group: Group
     if group is not None and group.phase is not GroupPhase.STABLE:
         return False
     track = history.tracks[partition]
-    if not _stands(track, position, now):
+    if not _stands(track, position, now, after, gaps):
         return False
     owner = next((member for member in group.members if partition in member.partitions), None) if group else None
     if owner is None:
         return True
     others = [history.tracks[p] for p in owner.partitions if p != partition and p in history.tracks]
-    return not awaits_turn(track, others, now, STALL_AFTER)
+    return not awaits_turn(track, others, now, after)
 
 
-def _stands(track: Track, position: int, now: float) -> bool:
+def _stands(track: Track, position: int, now: float, after: float, gaps: float) -> bool:
     """No commit for longer than this partition usually needs, although there was something to read all the while."""
     usual = track.committed.step_gap(now - 20 * STALL_AFTER) or 0.0
-    bound = max(STALL_AFTER, STALL_GAPS * usual)
+    bound = max(after, gaps * usual)
     flat_since = track.committed.flat_since
     if flat_since is None or now - flat_since < bound:
         return False

@@ -6,6 +6,7 @@ A consumer that keeps up shows only a lower bound of what it could do; both are 
 from __future__ import annotations
 
 from floodwarden.core.assess import Assessment
+from floodwarden.core.history import SMOOTH_WINDOW
 from floodwarden.core.members import MemberLoad
 from floodwarden.core.memory import Basis, Capacity, Memory
 
@@ -27,7 +28,9 @@ def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Me
         if capacity is None or capacity.basis is Basis.AT_LEAST:
             return Capacity(sample, now, Basis.MEASURED)
         return Capacity(capacity.per_replica + WEIGHT * (sample - capacity.per_replica), now, Basis.MEASURED)
-    return _at_least(capacity, seen, replicas, now) if seen.exact else capacity
+    # What was consumed in the last two windows was consumed by those that worked then.
+    same = memory.working_since is not None and now - memory.working_since >= 2 * SMOOTH_WINDOW
+    return _at_least(capacity, seen, replicas, now) if seen.exact and same else capacity
 
 
 def saturated(seen: Assessment) -> tuple[MemberLoad, ...]:

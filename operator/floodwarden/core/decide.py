@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from floodwarden.core.assess import Assessment, Gap
-from floodwarden.core.follow import follow_calm, follow_capacity, follow_group, notice_hand
+from floodwarden.core.follow import follow_calm, follow_capacity, follow_group, follow_hot, notice_hand
 from floodwarden.core.history import SMOOTH_WINDOW
 from floodwarden.core.memory import Basis, Memory, Phase, Step
 from floodwarden.core.observation import GroupPhase, Partition
@@ -64,6 +64,7 @@ def decide(
     unknown_since = (memory.unknown_since or now) if seen.gaps else None
     if (over_since, unknown_since) != (memory.over_since, memory.unknown_since):
         memory = replace(memory, over_since=over_since, unknown_since=unknown_since)
+    memory = follow_hot(memory, Outlook(policy, seen, memory, now, over))
     memory = follow_calm(memory, Outlook(policy, seen, memory, now, over), target)
     view = Outlook(policy, seen, memory, now, over)
     if blocker is not None or target is None:
@@ -100,7 +101,7 @@ def _described(decision: Decision, view: Outlook, by_hand: tuple[int, int] | Non
         over=view.over,
         attend=busy or bool(view.over) or lagging or seen.surge is not None,
         stalled=seen.stalled,
-        hot=view.hot(),
+        hot=view.hot,
         eta=view.eta,
         by_hand=by_hand,
     )
@@ -162,8 +163,8 @@ def _up(view: Outlook, current: int) -> Decision | None:
     goal = view.goal_up(current)
     measuring = memory.step is not None and memory.step.phase is Phase.MEASURING
     if goal <= current:
-        if view.hot() and view.over:
-            names = ", ".join(str(partition) for partition in view.hot()[:5])
+        if view.hot and view.over:
+            names = ", ".join(str(partition) for partition in view.hot[:5])
             return Decision(Reason.PARTITION_HOT, f"{names}: more arrives than one replica can carry", desired=current)
         known = seen.produced is not None and seen.consumed is not None
         if current >= view.most and view.over and known and not measuring and not view.carried_by(current):
@@ -249,4 +250,7 @@ def _stay(view: Outlook, current: int) -> Decision:
         return Decision(Reason.FIRST_READING, "the rates are not known yet", desired=current)
     if view.capacity is None and view.arrivals > 0 and current > view.floor:
         return Decision(Reason.CAPACITY_UNKNOWN, "replicas are not lowered before their capacity is known", desired=current)
-    return Decision(Reason.STEADY, f"{current} replicas carry {view.arrivals:.1f} messages/s", desired=current)
+    text = f"{current} replicas carry {view.arrivals:.1f} messages/s"
+    if view.measured is None and view.capacity is not None and current > view.floor:
+        text += f"; fewer might do, but no more than {view.capacity.per_replica:.1f}/s of one replica was ever seen"
+    return Decision(Reason.STEADY, text, desired=current)

@@ -81,7 +81,15 @@ def follow_capacity(memory: Memory, seen: Assessment, target: Target | None, now
     if target is None or amiss or (memory.learned_at is not None and now - memory.learned_at < LEARN_EVERY):
         return memory
     working = target.replicas if target.ready is None else min(target.ready, target.replicas)
+    if working != memory.working:
+        memory = replace(memory, working=working, working_since=now)
     return replace(memory, capacity=learn(memory.capacity, seen, working, memory, now), learned_at=now)
+
+
+def follow_hot(memory: Memory, view: Outlook) -> Memory:
+    """Which partitions are hot, so that the next look knows which were."""
+    hot = frozenset(view.hot)
+    return memory if hot == memory.hot else replace(memory, hot=hot)
 
 
 def follow_calm(memory: Memory, view: Outlook, target: Target | None) -> Memory:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from floodwarden.core.observation import Partition
 from floodwarden.core.reasons import Reason
 
 
@@ -72,6 +73,9 @@ class Memory:
     unstable_since: float | None = None  # since when the group has been rebalancing, or empty although it has replicas
     stable_since: float | None = None  # since when the group was seen stable with unchanged replicas
     learned_at: float | None = None  # when the capacity was last looked at
+    working: int | None = None  # the replicas that worked at that look
+    working_since: float | None = None  # and since when so many do
     hand_scaled_at: float | None = None
+    hot: frozenset[Partition] = frozenset()  # where more arrives than one replica can carry
     ceiling_told: bool = False  # since the limit was passed: arrivals that just fill the ceiling would tell it again and again
     gap_reasons: frozenset[Reason] = frozenset()  # of the last sweep, so that an Event tells only what is new

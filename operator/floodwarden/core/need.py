@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil, floor, sqrt
 
+from floodwarden.core.history import SMOOTH_WINDOW
+
 TOLERANCE = 1e-9  # so that 0.1 + 0.2 fits into 0.3
 
 
@@ -76,7 +78,7 @@ def _worst_fitting(demands: Sequence[Demand], capacity: float) -> int:
     A backlog that one replica could not drain in time even for itself gets half of what its arrivals leave of it: more would
     take a replica for each partition, and serve no other.
     """
-    ranked = sorted(((_surely(demand.arrival), demand.drain) for demand in demands), reverse=True)
+    ranked = sorted(((at_least(demand.arrival), demand.drain) for demand in demands), reverse=True)
     drains = [min(drain, (capacity - arrival) / 2) for arrival, drain in ranked]
     # The neediest of those that are not among the busiest, from the end: it would take the place of the last of them.
     rest = list(accumulate(reversed([arrival + drain for (arrival, _), drain in zip(ranked, drains, strict=True)]), max))[::-1]
@@ -90,5 +92,6 @@ def _worst_fitting(demands: Sequence[Demand], capacity: float) -> int:
     return 10**9 if demands else 1
 
 
-def _surely(arrival: float) -> float:
-    return max(0.0, arrival - sqrt(arrival / 10))
+def at_least(arrival: float, deviations: float = 1.0) -> float:
+    """An arrival rate in messages per second, so many standard deviations low: messages come at random (Poisson)."""
+    return max(0.0, arrival - deviations * sqrt(arrival / SMOOTH_WINDOW))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from floodwarden.core.assess import Assessment
+from floodwarden.core.assess import Assessment, PartitionLoad
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase
-from floodwarden.core.need import Demand, even_at_least, replicas_needed
+from floodwarden.core.need import Demand, at_least, even_at_least, replicas_needed
 from floodwarden.core.observation import Partition
 from floodwarden.core.policy import Policy
 
@@ -21,7 +21,9 @@ SPENT = 1.1  # times its lower bound up to which a replica that falls behind is 
 USUAL_LOAD = 0.7  # of its capacity that a replica is taken to work at where only a lower bound is known (Flink's default)
 BACK = 0.9  # of the limit below which a lag that was over it is back within
 NEARLY = 0.999  # of a replica's capacity: as busy as a partition can be that still has room on a replica
-HOT = 2.0  # times the mean arrivals from which a partition is hot, and not merely one of too many busy ones
+EVER = 10.0  # times catchUp in which a backlog that shrinks is taken to go away; slower, and chance may make it seem to shrink
+HOT = 2.0  # times the mean arrivals of the others from which a partition is hot, and not merely one of too many busy ones
+SURE = 2.0  # standard deviations from which a rate is taken to be above or below another
 BOLDEST = 16  # times the present replicas that a step without measured capacity may reach
 
 
@@ -91,14 +93,24 @@ class Outlook:
         at = self.memory.hand_scaled_at
         return at is not None and self.now - at < self.policy.stabilization
 
+    @property
     def hot(self) -> tuple[Partition, ...]:
-        """Partitions that lag because more arrives than one replica can carry, and clearly more than in the others."""
-        capacity = self.measured
-        if capacity is None or not self.seen.exact or not self.seen.loads:
-            return ()
-        mean = sum(load.arrival for load in self.seen.loads) / len(self.seen.loads)
-        bound = max(capacity, HOT * mean)
-        return tuple(load.partition for load in self.seen.loads if load.arrival > bound and load.lag > capacity)
+        """Partitions that lag because more arrives than one replica can carry, and clearly more than in the others.
+
+        Chance must not make it so, and unmake it again: both take two standard deviations.
+        """
+        capacity, loads, before = self.measured, self.seen.loads, self.memory.hot
+        if capacity is None or not self.seen.exact or len(loads) < 2:
+            return tuple(load.partition for load in loads if load.partition in before)
+        total = sum(load.arrival for load in loads)
+
+        def is_hot(load: PartitionLoad) -> bool:
+            bound = max(capacity, HOT * (total - load.arrival) / (len(loads) - 1))
+            if load.partition in before:
+                return load.arrival >= at_least(bound, SURE)
+            return at_least(load.arrival, SURE) > bound and load.lag > capacity
+
+        return tuple(load.partition for load in loads if is_hot(load))
 
     def growing_over(self, replicas: int) -> bool:
         """Whether the lag will pass a limit before a step made now would take effect, and rises."""
@@ -123,8 +135,8 @@ class Outlook:
         """Messages per second to be expected of a replica: measured, or guessed where its backlog shows that it has no more."""
         if self.measured is not None or self.capacity is None:
             return self.measured
-        if not self._behind:
-            return None
+        if not self._behind or self.seen.consumed_before is None:
+            return None  # also with the first readings: of commits in steps they tell no rate
         # A bound is believed late: it may be of a time before the consumers had anything to do.
         present = (self.seen.consumed or 0.0) / replicas if replicas else 0.0
         return max(self._guessed(replicas, self.capacity.per_replica), present)
@@ -137,7 +149,7 @@ class Outlook:
     @property
     def _behind(self) -> bool:
         """Whether more waits than is merely not committed, where anything moves: the consumers do not keep up."""
-        standing = sum(load.lag for load in self.seen.loads if load.stalled)
+        standing = sum(load.lag for load in self.seen.loads if load.doubtful)
         return self.seen.settled_lag is not None and self.seen.settled_lag - standing > BEHIND * self.arrivals
 
     def _worst_growing_over(self, replicas: int, capacity: float) -> bool:
@@ -147,19 +159,20 @@ class Outlook:
         consumed at all while the group rebalances.
         """
         limit, loads = self.policy.max_seconds, self.seen.loads
-        if limit is None or not replicas or not self.seen.seconds or len(loads) < 2:
+        moving = [load for load in loads if not load.doubtful]
+        if limit is None or not replicas or not self.seen.seconds or len(loads) < 2 or not moving:
             return False
-        worst = max(loads, key=lambda load: load.seconds)
+        worst = max(moving, key=lambda load: load.seconds)
         others = sum(load.arrival for load in loads) - worst.arrival
         arriving = worst.arrival + others / (len(loads) - 1) * (-(-len(loads) // replicas) - 1)
         if arriving <= capacity:
             return False
         longer = (1 - capacity / arriving) * REACTION + STANDSTILL
-        return not worst.stalled and worst.seconds + longer > limit
+        return worst.seconds + longer > limit
 
     def carried_by(self, replicas: int) -> bool:
         """Whether so many replicas drain the backlog: they are seen to, or what they can do is known to be enough in time."""
-        if self.eta is not None:
+        if self.eta is not None and self.eta <= EVER * self.policy.catch_up:
             return True
         asked = sum(demand.total for demand in self.demands(replicas, 1.0))
         return self.capacity is not None and asked <= replicas * self.capacity.per_replica
@@ -175,16 +188,20 @@ class Outlook:
         share = coming / arriving if arriving > 0 else 0.0  # what comes does so where messages arrive
         return [
             Demand(
-                self._spared(load.arrival + surge, headroom),
+                self._spared(load, load.arrival + surge, headroom),
                 (load.lag + share * (load.arrival + surge)) / self.policy.catch_up,
             )
             for load in moving
         ]
 
-    def _spared(self, arrival: float, headroom: float) -> float:
-        """Arrivals with headroom, which alone makes no partition one that no replica can carry."""
-        capacity = self.capacity.per_replica if self.capacity is not None else 0.0
-        return min(arrival * headroom, NEARLY * capacity) if arrival < NEARLY * capacity else arrival * headroom
+    def _spared(self, load: PartitionLoad, arrival: float, headroom: float) -> float:
+        """Arrivals with headroom. Neither that nor chance makes a partition one that no replica can carry."""
+        if self.capacity is None:
+            return arrival * headroom
+        capacity = self.capacity.per_replica
+        if load.partition in self.memory.hot or at_least(arrival, SURE) >= capacity:
+            return max(arrival * headroom, capacity)
+        return min(arrival * headroom, NEARLY * capacity)
 
     def need(self, replicas: int, headroom: float) -> int | None:
         """Replicas for what is known to be asked for; None where the capacity of a replica is not known at all."""

@@ -1,6 +1,6 @@
 """From a decision to the status people read, and back from status to memory after a restart.
 
-``watch`` writes what this module builds. ``Throttle`` says when: at once when something changed in kind, at most every few
+``watch`` writes what this module builds. ``WriteGate`` says when: at once when something changed in kind, at most every few
 seconds while only numbers change, not at all while they stay alike.
 """
 
@@ -187,7 +187,7 @@ def restore(policy: BacklogPolicy) -> Memory:
         capacity=Capacity(capacity.per_replica, clock.monotonic(capacity.measured_at), capacity.basis)
         if capacity and capacity.per_replica > 0
         else None,
-        step=_restored(last) if last and last.reason in set(Reason) else None,
+        step=_restored(last) if last and last.reason in known else None,
         replicas_seen=status.replicas.current if status.replicas else None,
         over_since=clock.monotonic(status.over_since) if status.over_since else None,
         unknown_since=_unknown_since(status.conditions),
@@ -222,7 +222,7 @@ def _restored(last: api.LastStep) -> Step:
     return Step(at, last.from_, last.to, Reason(last.reason), last.phase, last.throughput_before, settled_at=clock.now())
 
 
-class Throttle:
+class WriteGate:
     """Decides when a status is worth a write. ``kind`` of two equal states is equal whatever their numbers."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ from floodwarden.core.reasons import ADVICE, Reason
 from floodwarden.core.target import Owner, Target, TargetProblem, TargetProblemReason
 from floodwarden.sweep.binding import conflict, obstacle
 from floodwarden.sweep.ours import Ours
-from floodwarden.sweep.report import Throttle, from_api, restore, shows, status_of, would
+from floodwarden.sweep.report import WriteGate, from_api, restore, shows, status_of, would
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
@@ -55,7 +55,7 @@ class PolicyWatch:
         self._memory = restore(policy)
         self._shown = from_api(policy.status.conditions)
         self._conditions = policy.status.conditions
-        self._throttle = Throttle()
+        self._gate = WriteGate()
         self._ours = Ours()
         self._target: Target | TargetProblem | None = None
         self._looked_at = NEVER
@@ -287,7 +287,7 @@ class PolicyWatch:
             self._built = now, self._status(self._shown, seen, decision)
         body = self._built[1]
         edited = self._ours.edited(self._services.store.told(self._resource))
-        if at >= self._status_not_before and self._throttle.due(body, self._limit, at, edited=edited):
+        if at >= self._status_not_before and self._gate.due(body, self._limit, at, edited=edited):
             await self._put(body, at)
 
     def _status(self, shown: Mapping[Type, Condition], seen: Assessment, decision: Decision) -> dict[str, Any]:
@@ -299,7 +299,7 @@ class PolicyWatch:
         meta = self._resource.metadata
         result = await self._services.write_status(POLICIES, meta.namespace, meta.name, meta.uid, body)
         if result.outcome in (StatusOutcome.WRITTEN, StatusOutcome.GONE):
-            self._throttle.written(body, self._limit, at)
+            self._gate.written(body, self._limit, at)
             self._ours.wrote(result.version, body)
         else:
             self._status_not_before = at + RETRY_STATUS

@@ -7,6 +7,7 @@ import pytest
 from floodwarden.core.capacity import MEASURED_FOR, learn
 from floodwarden.core.memory import Basis, Capacity, Memory
 from tests.support.world import World, policy, step_shaped
+from tests.unit.core.test_decide import MEASURED
 
 
 def learnt(world: World) -> Capacity:
@@ -68,6 +69,15 @@ def test_a_bound_is_not_lost_by_having_less_to_do() -> None:
     bound = Capacity(50.0, -10_000.0, Basis.AT_LEAST)
     world = World(policy(), step_shaped(60, 60, 0, 0), replicas=24, memory=Memory(capacity=bound)).run(130)
     assert world.steps[-1][1:] == (24, 2)
+
+
+def test_replicas_taken_away_leave_what_was_measured() -> None:
+    """Somebody leaves four of 24: what all consumed until then is no measure of the four; the way back is one step."""
+    world = World(policy(), step_shaped(1100, 1100, 0, 0), replicas=24, memory=Memory(capacity=MEASURED)).run(100)
+    world.replicas = 4
+    world.run(120)
+    assert [(start, goal) for _, start, goal in world.steps] == [(4, 24)]
+    assert learnt(world).per_replica == pytest.approx(50, rel=0.05)
 
 
 def test_nothing_is_learnt_from_a_partial_reading_or_without_replicas() -> None:

@@ -90,8 +90,8 @@ def test_an_unknown_reading_never_lowers(world: World) -> None:
 
 @WORLDS
 @given(st.sampled_from([20, 90, 145, 150, 300, 590, 600]), st.integers(0, 10_000), st.sampled_from([2, 6, 12]))
-def test_no_flapping_on_steady_traffic(total: int, seed: int, replicas: int) -> None:
-    """Whatever the steady rate, also just at what some replicas can carry: at most one step each way, then rest."""
+def test_at_most_one_turn_on_steady_traffic(total: int, seed: int, replicas: int) -> None:
+    """With a known capacity and an even load, also just at what some replicas carry: the steps turn at most once."""
     noise = random.Random(seed)
     world = World(
         policy(stabilization=20.0, max_messages=500),

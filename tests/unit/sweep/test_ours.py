@@ -11,7 +11,7 @@ from floodwarden.api.backlogpolicy import BacklogPolicy, BacklogPolicyStatus
 from floodwarden.core.memory import Memory
 from floodwarden.sweep.intake import understand
 from floodwarden.sweep.ours import Ours
-from floodwarden.sweep.report import NUMBERS_EVERY, Throttle, restore
+from floodwarden.sweep.report import NUMBERS_EVERY, WriteGate, restore
 from tests.support.resources import backlog_policy
 
 STATUS = {
@@ -53,11 +53,11 @@ def test_an_edit_is_one_of_a_later_version_that_differs(written: dict[str, Any])
 
 def test_an_edited_status_is_written_anew_but_not_all_the_time(written: dict[str, Any]) -> None:
     """Somebody who edits again and again is answered every few seconds."""
-    throttle, status = Throttle(), {**written, "replicas": {}, "partitions": {}}
-    throttle.written(status, 1000.0, 100.0)
-    assert not throttle.due(status, 1000.0, 100.0 + NUMBERS_EVERY)
-    assert not throttle.due(status, 1000.0, 99.0 + NUMBERS_EVERY, edited=True)
-    assert throttle.due(status, 1000.0, 100.0 + NUMBERS_EVERY, edited=True)
+    gate, status = WriteGate(), {**written, "replicas": {}, "partitions": {}}
+    gate.written(status, 1000.0, 100.0)
+    assert not gate.due(status, 1000.0, 100.0 + NUMBERS_EVERY)
+    assert not gate.due(status, 1000.0, 99.0 + NUMBERS_EVERY, edited=True)
+    assert gate.due(status, 1000.0, 100.0 + NUMBERS_EVERY, edited=True)
 
 
 MANAGERS = {

@@ -11,7 +11,7 @@ from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from floodwarden.sweep import clock
-from floodwarden.sweep.report import NUMBERS_EVERY, REFRESH_EVERY, Throttle, from_api, restore, shows, status_of
+from floodwarden.sweep.report import NUMBERS_EVERY, REFRESH_EVERY, WriteGate, from_api, restore, shows, status_of
 from tests.support.resources import backlog_policy
 from tests.support.world import World, policy, step_shaped
 
@@ -86,26 +86,26 @@ def numbers(status: dict[str, Any], messages: int) -> dict[str, Any]:
 
 def test_a_change_in_kind_is_written_at_once() -> None:
     """Another state, condition, replica count or step does not wait."""
-    throttle, status = Throttle(), status_json(steady())
-    assert throttle.due(status, LIMIT, 0.0)
-    throttle.written(status, LIMIT, 0.0)
+    gate, status = WriteGate(), status_json(steady())
+    assert gate.due(status, LIMIT, 0.0)
+    gate.written(status, LIMIT, 0.0)
     for changed in (
         {**status, "state": "OverLimit"},
         {**status, "replicas": {"current": 3, "desired": 3, "ceiling": 24}},
         {**status, "observedGeneration": 2},
     ):
-        assert throttle.due(changed, LIMIT, 0.1)
+        assert gate.due(changed, LIMIT, 0.1)
 
 
 def test_numbers_wait_and_noise_waits_longer() -> None:
     """A lag that moved is told after a few seconds, one that only trembles after a minute, the same one never."""
-    throttle, status = Throttle(), status_json(steady())
-    throttle.written(status, LIMIT, 0.0)
-    assert not throttle.due(numbers(status, 400), LIMIT, NUMBERS_EVERY - 1)
-    assert throttle.due(numbers(status, 400), LIMIT, NUMBERS_EVERY)
-    assert not throttle.due(numbers(status, 7), LIMIT, REFRESH_EVERY - 1)
-    assert throttle.due(numbers(status, 7), LIMIT, REFRESH_EVERY)
-    assert not throttle.due(status, LIMIT, 10 * REFRESH_EVERY)
+    gate, status = WriteGate(), status_json(steady())
+    gate.written(status, LIMIT, 0.0)
+    assert not gate.due(numbers(status, 400), LIMIT, NUMBERS_EVERY - 1)
+    assert gate.due(numbers(status, 400), LIMIT, NUMBERS_EVERY)
+    assert not gate.due(numbers(status, 7), LIMIT, REFRESH_EVERY - 1)
+    assert gate.due(numbers(status, 7), LIMIT, REFRESH_EVERY)
+    assert not gate.due(status, LIMIT, 10 * REFRESH_EVERY)
 
 
 def test_the_same_state_gives_the_same_status() -> None:
