@@ -14,7 +14,7 @@ def exposed() -> set[str]:
     """The names of all samples that an operator can expose."""
     metrics = Metrics()
     metrics.count_dropped_events(lambda: 0)
-    metrics.tell_shares(lambda: 0, lambda: False)
+    metrics.tell_shares(lambda: 0, lambda: 0, lambda: False)
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
     return {f"{family.name}{suffix}" for family in metrics.registry.collect() for suffix in suffixes[family.type]}
 

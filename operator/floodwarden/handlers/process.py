@@ -66,7 +66,7 @@ async def run(listen: str, namespaces: Collection[str] | None, release: str, lea
             metrics=Metrics(),
         )
         services.metrics.count_dropped_events(lambda: recorder.dropped)
-        services.metrics.tell_shares(lambda: shares.count, lambda: shares.leading)
+        services.metrics.tell_shares(lambda: len(store.brokers), lambda: shares.count, lambda: shares.leading)
         supervisor = Supervisor(services, shares)
         resync = Resync(rest, store, namespaces)
 

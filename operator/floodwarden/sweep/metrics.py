@@ -100,8 +100,9 @@ class Metrics:
         """Tell the recorder's own count of Events that could not be posted."""
         self.registry.register(_Dropped(dropped))
 
-    def tell_shares(self, held: Callable[[], int], leading: Callable[[], bool]) -> None:
-        """Tell what this replica holds, as it is at every scrape."""
+    def tell_shares(self, known: Callable[[], int], held: Callable[[], int], leading: Callable[[], bool]) -> None:
+        """Tell what this replica knows of and what it holds, as it is at every scrape."""
+        Gauge("floodwarden_brokers_known", "MessageBrokers that there are.", registry=self.registry).set_function(known)
         brokers = Gauge("floodwarden_brokers_held", "MessageBrokers that this replica sweeps.", registry=self.registry)
         brokers.set_function(held)
         leader = Gauge("floodwarden_leader", "1 on the replica that looks after what has no broker.", registry=self.registry)
