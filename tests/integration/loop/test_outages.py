@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.contract.kafka.real_kafka import NODES
 from tests.integration.loop.shop import BROKER, Shop
+from tests.support.lengths import short_or_soak
+
+AWAY = short_or_soak(15, 60)  # seconds
 
 
 @pytest.fixture
@@ -50,11 +54,13 @@ def test_all_nodes_are_away_for_a_while(shop: Shop, nodes: None) -> None:
     shop.await_condition("WithinLag", "True", "WithinLimit")
     for node in NODES:
         shop.kafka.brokers("stop", "kafka", str(node), "--kill")
+    gone = time.monotonic()
     shop.scale(3)
     shop.await_condition("Ready", "False", "BrokerUnreachable", kind="fwmb", name=BROKER)
     shop.await_condition("WithinLag", "Unknown", "BrokerUnreachable")
     shop.until(lambda: shop.measure("policy_lag_messages") is None, "no series for a lag that is not known")
     shop.await_condition("Ready", "False", "ReadingLost")
+    shop.until(lambda: time.monotonic() - gone >= AWAY, "the outage over", within=2 * AWAY)
     shop.let_it_decide()
     assert shop.replicas() == 3
     shop.kafka.brokers("up", "kafka")
