@@ -26,7 +26,7 @@ from tests.support.kubectl import Kubectl, KubectlError, conditions
 from tests.support.release import Release
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:floodwarden"
-CRDS = {"messagebrokers.floodwarden.dev", "backlogpolicies.floodwarden.dev"}
+CRDS = {"messagebrokers.floodwarden.dev", "backlogpolicies.floodwarden.dev", "deliverypolicies.floodwarden.dev"}
 SERVED = "chart-test"
 # Nobody listens there: that the operator says so is enough.
 BROKER = {

@@ -162,7 +162,11 @@ def test_custom_resources_outlive_the_release_unless_told(helm: Path) -> None:
     for keep, expected in ((True, {"helm.sh/resource-policy": "keep"}), (False, None)):
         objects = template(helm, {"crds": {"keep": keep}})
         crds = {found["metadata"]["name"]: found for found in objects if found["kind"] == "CustomResourceDefinition"}
-        assert crds.keys() == {"messagebrokers.floodwarden.dev", "backlogpolicies.floodwarden.dev"}
+        assert crds.keys() == {
+            "messagebrokers.floodwarden.dev",
+            "backlogpolicies.floodwarden.dev",
+            "deliverypolicies.floodwarden.dev",
+        }
         assert [found["metadata"].get("annotations") for found in crds.values()] == [expected, expected]
 
 

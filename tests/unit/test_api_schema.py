@@ -95,7 +95,9 @@ def test_names(resource: type[Resource]) -> None:
     """Names as in the design: group, category, short names, namespaced, with a status of its own."""
     spec = crd(resource)["spec"]
     assert (spec["group"], spec["scope"], spec["names"]["categories"]) == ("floodwarden.dev", "Namespaced", ["floodwarden"])
-    assert spec["names"]["shortNames"] == [{"MessageBroker": "fwmb", "BacklogPolicy": "fwbp"}[spec["names"]["kind"]]]
+    assert spec["names"]["shortNames"] == [
+        {"MessageBroker": "fwmb", "BacklogPolicy": "fwbp", "DeliveryPolicy": "fwdp"}[spec["names"]["kind"]]
+    ]
     assert spec["versions"][0]["subresources"] == {"status": {}}
 
 

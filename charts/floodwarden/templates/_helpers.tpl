@@ -67,10 +67,10 @@ rollingUpdate: {{ ternary "{maxSurge: 0, maxUnavailable: 1}" "{maxSurge: 1, maxU
 {{- define "floodwarden.rules" -}}
 # The declared intent, and the report on it.
 - apiGroups: [floodwarden.dev]
-  resources: [messagebrokers, backlogpolicies]
+  resources: [messagebrokers, backlogpolicies, deliverypolicies]
   verbs: [get, list, watch]
 - apiGroups: [floodwarden.dev]
-  resources: [messagebrokers/status, backlogpolicies/status]
+  resources: [messagebrokers/status, backlogpolicies/status, deliverypolicies/status]
   verbs: [patch]
 # Passwords and certificates which a MessageBroker names: read by name, never listed.
 - apiGroups: [""]
@@ -98,6 +98,10 @@ rollingUpdate: {{ ternary "{maxSurge: 0, maxUnavailable: 1}" "{maxSurge: 1, maxU
   verbs: [list]
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
+  verbs: [list]
+# Which topics Strimzi has: they are left to it.
+- apiGroups: [kafka.strimzi.io]
+  resources: [kafkatopics]
   verbs: [list]
 # What happened, on the policy and on its target.
 - apiGroups: [""]

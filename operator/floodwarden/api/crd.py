@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import CATEGORY, GROUP, VERSION, Column, Resource
 from floodwarden.api.schema import Schema, paragraphs, structural_schema
 
-RESOURCES: Final[tuple[type[Resource], ...]] = (MessageBroker, BacklogPolicy)
+RESOURCES: Final[tuple[type[Resource], ...]] = (MessageBroker, BacklogPolicy, DeliveryPolicy)
 
 _API_VERSION: Final = {
     "type": "string",

@@ -204,6 +204,9 @@ class MessageBrokerSpec(ApiModel):
     sweep_interval: Annotated[Duration, DurationRange("500ms", "5m")] = Duration("1s")
     """How often to look. One sweep reads what every policy on this broker needs, in requests that grow with the
     number of broker nodes, not of policies. A sweep that takes longer than this delays the next."""
+    audit_interval: Annotated[Duration, DurationRange("5s", "24h")] = Duration("60s")
+    """How often to compare settings with what the DeliveryPolicies on this broker ask for. A setting that somebody changes is
+    told, and in mode Enforce repaired, within this time."""
     allowed_namespaces: Annotated[
         tuple[AllowedNamespace, ...],
         Field(max_length=100, json_schema_extra=SET),

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from floodwarden.core.observation import Query, Snapshot, UnknownReason
+from floodwarden.core.delivery.survey import Change, Survey
+from floodwarden.core.observation import Query, Snapshot, Unknown, UnknownReason
 
 
 class BrokerError(Exception):
@@ -28,6 +29,29 @@ class Broker(Protocol):
         What fails for one group or partition is an ``Unknown`` in the snapshot; BrokerError is raised only where
         nothing could be read (no node reachable, credentials refused). Ends within the adapter's own time limit, and may
         be cancelled at any await without harm. With no queries it still checks that the brokers can be reached.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. Safe to call twice."""
+        ...
+
+
+class SettingsBroker(Protocol):
+    """A connection to one cluster of brokers for its settings, used by one audit at a time."""
+
+    async def survey(self, wanted: Callable[[str], bool], settings: Collection[str]) -> Survey:
+        """Find the topics whose names are ``wanted``, and the system's own, with these settings of theirs; and every broker.
+
+        What fails for one topic or node is an ``Unknown`` in the survey; BrokerError is raised only where nothing could be
+        read. Writes nothing. Ends within the adapter's own time limit, and may be cancelled at any await.
+        """
+        ...
+
+    async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
+        """Write these settings and no others; the answer has those that were refused or may not have arrived, with why.
+
+        A topic's settings are changed together or not at all. That a broker accepted is not the proof: survey again.
         """
         ...
 

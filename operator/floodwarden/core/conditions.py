@@ -39,6 +39,7 @@ class Type(StrEnum):
     SCALING = "Scaling"
     STALLED = "Stalled"
     REACHABLE = "Reachable"  # of a MessageBroker, beside Ready
+    COMPLIANT = "Compliant"  # of a DeliveryPolicy, beside Ready
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     MOVING = "Moving"
     DRY_RUN = "DryRun"
     ASLEEP = "Asleep"
+    AUDITING = "Auditing"
+    COMPLIANT = "Compliant"
 
     # What cannot be read
     BROKER_UNREACHABLE = "BrokerUnreachable"
@@ -89,6 +91,15 @@ class Reason(StrEnum):
     PARTITION_HOT = "PartitionHot"
     GROUP_STALLED = "GroupStalled"
     CONSUMERS_MISSING = "ConsumersMissing"
+
+    # What an audit of settings found and did
+    NOT_COMPLIANT = "NotCompliant"
+    VIOLATION = "Violation"
+    NO_TOPIC_MATCHES = "NoTopicMatches"
+    AUDIT_PARTIAL = "AuditPartial"
+    POLICY_CONFLICT = "PolicyConflict"
+    REPAIRED = "Repaired"
+    REPAIR_FAILED = "RepairFailed"
 
 
 ADVICE: Mapping[Reason, str] = {
@@ -164,4 +175,15 @@ ADVICE: Mapping[Reason, str] = {
     Reason.PARTITION_HOT: "One partition gets more than one replica can carry. Choose a better key or add partitions. More pods would not help.",
     Reason.GROUP_STALLED: "No partition moves although the group has members: the consumers or what is behind them stand still. Look at their logs, and at what they call.",
     Reason.CONSUMERS_MISSING: "The target's pods are ready but the group has no members. Check group id, topic and broker of the consumer.",
+    Reason.AUDITING: "Settings are compared with what brokers and topics really do. Nothing to do.",
+    Reason.COMPLIANT: "Everything that was found is as the policy asks for. Nothing to do.",
+    Reason.NOT_COMPLIANT: "Settings differ from what the policy asks for. status.violations lists them, each with what becomes of it.",
+    Reason.VIOLATION: "A setting differs from what the policy asks for; the message has both, where the value comes from, and what to do.",
+    Reason.NO_TOPIC_MATCHES: "Create the topics, or correct spec.match.",
+    Reason.AUDIT_PARTIAL: "A part could not be read, so nobody can tell whether it is as asked for; status.notVerified says which. "
+    "Grant DescribeConfigs on topics and cluster, or bring the brokers back.",
+    Reason.POLICY_CONFLICT: "Two policies ask for different values of the same setting. Neither is acted on: change one of them.",
+    Reason.REPAIRED: "A setting was found different, written, and read back. Look for who changed it.",
+    Reason.REPAIR_FAILED: "A setting could not be written; the message says why. It is tried again with the next audit. "
+    "If it is not allowed, grant AlterConfigs on the topics.",
 }

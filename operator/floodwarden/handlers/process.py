@@ -15,6 +15,7 @@ import structlog
 
 from floodwarden.cluster.client import connect
 from floodwarden.cluster.events import Recorder
+from floodwarden.cluster.kafkatopics import TopicOwners
 from floodwarden.cluster.leases import LeaseClient
 from floodwarden.cluster.owners import OwnerIndex
 from floodwarden.cluster.rest import Rest
@@ -60,10 +61,12 @@ async def run(listen: str, namespaces: Collection[str] | None, release: str, lea
             store=store,
             scale=ScaleClient(rest),
             owners=OwnerIndex(rest, namespaces),
+            topic_owners=TopicOwners(rest, namespaces),
             recorder=recorder,
             status=StatusWriter(rest),
             secrets=SecretReader(rest),
             metrics=Metrics(),
+            may_write=lambda: shares.remaining() > 0,
         )
         services.metrics.count_dropped_events(lambda: recorder.dropped)
         services.metrics.tell_shares(lambda: len(store.brokers), lambda: shares.count, lambda: shares.leading)

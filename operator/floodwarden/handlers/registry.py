@@ -1,4 +1,4 @@
-"""The kopf side: watches the two resources and feeds the store; nothing else happens here.
+"""The kopf side: watches the resources and feeds the store; nothing else happens here.
 
 Handlers take raw watch events only, so that kopf writes nothing to any object: no finalizers, no progress, no annotations.
 """
@@ -14,11 +14,9 @@ from typing import Any
 
 import kopf
 
-from floodwarden.api.backlogpolicy import BacklogPolicy
-from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.sweep.intake import take_in
-from floodwarden.sweep.store import Key, Store
+from floodwarden.sweep.store import KINDS, Key, Kinds, Store
 
 # For peering, which is off; without one kopf looks for the user's name, which a container's user need not have.
 IDENTITY: Any = "floodwarden"
@@ -32,7 +30,7 @@ def registry_for(store: Store) -> kopf.OperatorRegistry:
     """A registry of our own, with one handler for each kind."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(_login)
-    for kind in (MessageBroker, BacklogPolicy):
+    for kind in KINDS:
         handler = _feeder(store, kind)
         kopf.on.event(GROUP, VERSION, kind.definition.plural, registry=registry)(handler)
     return registry
@@ -96,7 +94,7 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return dataclasses.replace(account, server=f"https://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def _feeder(store: Store, kind: type[MessageBroker] | type[BacklogPolicy]) -> Any:
+def _feeder(store: Store, kind: Kinds) -> Any:
     async def feed(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
         if event["type"] == "DELETED":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
+from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Owner
@@ -29,7 +30,7 @@ def conflict(policy: BacklogPolicy, owner: Owner) -> Gap:
     return Gap(Reason.TARGET_CONFLICT, f"{policy.target} is scaled by {owner} already")
 
 
-def broker_obstacle(policy: BacklogPolicy, store: Store) -> Gap | None:
+def broker_obstacle(policy: BacklogPolicy | DeliveryPolicy, store: Store) -> Gap | None:
     """Why no broker may be read for this policy, or None."""
     key = Key(*policy.broker)
     broker = store.brokers.get(key)

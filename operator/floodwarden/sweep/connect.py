@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from floodwarden.api.messagebroker import KafkaSecurity, MessageBroker
-from floodwarden.brokers.base import Broker
-from floodwarden.brokers.kafka import KafkaBroker, Security, SecurityError
+from floodwarden.brokers.base import Broker, SettingsBroker
+from floodwarden.brokers.kafka import KafkaBroker, KafkaSettings, Security, SecurityError
 from floodwarden.cluster.secrets import SecretData, SecretProblem, SecretReader
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 
+Adapter = TypeVar("Adapter")
 Versions = Mapping[str, str]
 """The resource version of each Secret by name: another one means that the Secret changed."""
 
@@ -53,6 +55,15 @@ async def read_secrets(broker: MessageBroker, reader: SecretReader) -> Secrets |
 
 def open_broker(broker: MessageBroker, secrets: Secrets) -> Broker | Gap:
     """An adapter for the spec; nothing is sent yet. A Gap where Secrets hold what cannot be used."""
+    return _opened(broker, secrets, KafkaBroker)
+
+
+def open_settings(broker: MessageBroker, secrets: Secrets) -> SettingsBroker | Gap:
+    """The same for its settings, with connections of its own."""
+    return _opened(broker, secrets, KafkaSettings)
+
+
+def _opened(broker: MessageBroker, secrets: Secrets, kafka: Callable[[Sequence[str], Security], Adapter]) -> Adapter | Gap:
     assert broker.spec.kafka is not None, "the CRD asks for the block of the type"
     try:
         security = _security(broker.spec.kafka.security, secrets)
@@ -60,7 +71,7 @@ def open_broker(broker: MessageBroker, secrets: Secrets) -> Broker | Gap:
         return Gap(Reason.SECRET_MISSING, str(error))
     except SecurityError as error:
         return Gap(Reason.SECRET_INVALID, str(error))
-    return KafkaBroker(list(broker.spec.kafka.bootstrap_servers), security)
+    return kafka(list(broker.spec.kafka.bootstrap_servers), security)
 
 
 def _names(broker: MessageBroker) -> set[str]:

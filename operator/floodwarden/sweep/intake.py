@@ -8,20 +8,18 @@ from typing import Any
 
 import structlog
 
-from floodwarden.api.backlogpolicy import BacklogPolicy
-from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest
 from floodwarden.cluster.listing import read_objects
 from floodwarden.cluster.rest import Rest
 from floodwarden.cluster.status import written_by_others
-from floodwarden.sweep.store import Key, Refused, Store
+from floodwarden.sweep.store import KINDS, Key, Kinds, Object, Refused, Store
 
 AT_ONCE = 100  # objects taken in before others get their turn
 
 _log = structlog.get_logger(__name__)
 
 
-def take_in(store: Store, kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[str, Any]) -> None:
+def take_in(store: Store, kind: Kinds, body: Mapping[str, Any]) -> None:
     """Put an object into the store, or say there that it cannot be understood."""
     try:
         store.put(understand(kind, body))
@@ -33,7 +31,7 @@ def take_in(store: Store, kind: type[MessageBroker] | type[BacklogPolicy], body:
         store.refuse(kind, refused)
 
 
-def understand(kind: type[MessageBroker] | type[BacklogPolicy], body: Mapping[str, Any]) -> MessageBroker | BacklogPolicy:
+def understand(kind: Kinds, body: Mapping[str, Any]) -> Object:
     """The typed object. A status that somebody edited is no memory of ours, and one that another version wrote may be unknown
     to us: such a status is left out, and ours to write anew."""
     bare = {name: value for name, value in body.items() if name != "status"}
@@ -50,11 +48,11 @@ async def refresh(rest: Rest, store: Store, namespaces: Collection[str] | None) 
 
     What comes and goes is for the watch to tell: a list may be older.
     """
-    for kind in (MessageBroker, BacklogPolicy):
+    for kind in KINDS:
         bodies = await read_objects(rest, f"{GROUP}/{VERSION}", kind.definition.plural, namespaces)
         if bodies is None:
             return False
-        held = store.brokers if kind is MessageBroker else store.policies
+        held = store.held(kind)
         for number, body in enumerate(bodies):
             found = held.get(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
             if found is not None and found.metadata.uid == body["metadata"]["uid"]:

@@ -6,6 +6,7 @@ and go with them.
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -15,8 +16,10 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from floodwarden.cluster.status import StatusOutcome
-from floodwarden.core.assess import Assessment
+from floodwarden.core.assess import Assessment, Gap
 from floodwarden.core.decide import Decision
+from floodwarden.core.delivery.story import Audited
+from floodwarden.core.delivery.violations import Action
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from floodwarden.sweep.store import Key
@@ -24,6 +27,7 @@ from floodwarden.sweep.store import Key
 _POLICY = ("namespace", "policy")
 _BROKER = ("namespace", "broker")
 _SWEEP_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_AUDIT_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 @dataclass(slots=True)
@@ -90,6 +94,34 @@ class Metrics:
         self._nodes = Gauge(
             "floodwarden_broker_nodes_unreachable", "Broker nodes that did not answer.", _BROKER, registry=self.registry
         )
+        self._compliant = Gauge(
+            "floodwarden_delivery_compliant",
+            "1 while everything found is as a DeliveryPolicy asks for; absent while not known.",
+            _POLICY,
+            registry=self.registry,
+        )
+        self._violations = Gauge(
+            "floodwarden_delivery_violations",
+            "Differences from a DeliveryPolicy, by what becomes of them.",
+            (*_POLICY, "action"),
+            registry=self.registry,
+        )
+        self._repairs = Counter(
+            "floodwarden_delivery_repairs", "Settings written, by outcome.", (*_POLICY, "outcome"), registry=self.registry
+        )
+        self._audits = Histogram(
+            "floodwarden_audit_duration_seconds",
+            "How long audits take: reading, comparing, repairing.",
+            _BROKER,
+            registry=self.registry,
+            buckets=_AUDIT_BUCKETS,
+        )
+        self._audit_failures = Counter(
+            "floodwarden_audit_failures",
+            "Audits that could read nothing, by reason.",
+            (*_BROKER, "reason"),
+            registry=self.registry,
+        )
         self.status_writes = Counter(
             "floodwarden_status_writes", "Writes of status, by outcome.", ("outcome",), registry=self.registry
         )
@@ -140,6 +172,29 @@ class Metrics:
             shown.decisions[decision.reason] = decisions
         decisions.inc()
 
+    def delivery(self, key: Key, outcome: Audited | Gap) -> None:
+        """What one audit found of a DeliveryPolicy; nothing is shown of what could not be found out."""
+        names = (key.namespace, key.name)
+        if isinstance(outcome, Gap):
+            for gauge in (self._compliant, self._violations):
+                gauge.remove_by_labels({"namespace": key.namespace, "policy": key.name})
+            return
+        findings = outcome.findings
+        counted = Counted(violation.action for violation in findings.violations)
+        for action in Action:
+            self._violations.labels(*names, action.value).set(counted[action])
+        self._compliant.labels(*names).set(int(not findings.violations))
+        for done, changes in (("written", outcome.written), ("failed", outcome.failed)):
+            self._repairs.labels(*names, done).inc(len(changes))
+
+    def audit(self, key: Key, seconds: float) -> None:
+        """An audit that read something."""
+        self._audits.labels(key.namespace, key.name).observe(seconds)
+
+    def audit_failed(self, key: Key, reason: str) -> None:
+        """An audit that could read nothing."""
+        self._audit_failures.labels(key.namespace, key.name, reason).inc()
+
     def step(self, key: Key, decision: Decision) -> None:
         """A change of replicas was made."""
         self._steps.labels(key.namespace, key.name, decision.reason.value).inc()
@@ -164,9 +219,14 @@ class Metrics:
         for counter in (self._decisions, self._steps):
             counter.remove_by_labels({"namespace": key.namespace, "policy": key.name})
 
+    def forget_delivery(self, key: Key) -> None:
+        """The DeliveryPolicy is gone, and its series with it."""
+        for metric in (self._compliant, self._violations, self._repairs):
+            metric.remove_by_labels({"namespace": key.namespace, "policy": key.name})
+
     def forget_broker(self, key: Key) -> None:
         """The broker is gone, and its series with it."""
-        for metric in (self._sweeps, self._requests, self._failures, self._nodes):
+        for metric in (self._sweeps, self._requests, self._failures, self._nodes, self._audits, self._audit_failures):
             metric.remove_by_labels({"namespace": key.namespace, "broker": key.name})
 
     def _set_state(self, key: Key, shown: _Shown, state: Reason | None) -> None:

@@ -10,17 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
-from floodwarden.api.backlogpolicy import BacklogPolicy
-from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.cluster.listing import Listed, list_objects
 from floodwarden.cluster.rest import Rest
 from floodwarden.sweep import clock
-from floodwarden.sweep.store import Key, Refused, Store
+from floodwarden.sweep.store import KINDS, Key, Kinds, Object, Refused, Store
 
 LOOK_EVERY = 60.0  # seconds
 LOOK_AGAIN = 10.0  # seconds, while something is missing: a live watch tells it within that
@@ -72,13 +69,13 @@ class Resync:
 
     async def _missing(self) -> set[_Seen] | None:
         """What the store does not have; None where that cannot be told."""
-        told = [await self._look(kind) for kind in (MessageBroker, BacklogPolicy)]
+        told = [await self._look(kind) for kind in KINDS]
         return None if any(part is None for part in told) else {seen for part in told if part is not None for seen in part}
 
-    async def _look(self, kind: type[MessageBroker] | type[BacklogPolicy]) -> set[_Seen] | None:
+    async def _look(self, kind: Kinds) -> set[_Seen] | None:
         """What the store does not have as listed; None where that cannot be told. What is gone is dropped."""
-        held = self._store.brokers if kind is MessageBroker else self._store.policies
-        before: dict[Key, Any] = dict(held)
+        held = self._store.held(kind)
+        before = dict(held)
         listed = await list_objects(self._rest, f"{GROUP}/{VERSION}", kind.definition.plural, self._namespaces)
         if listed is None:
             return None
@@ -96,7 +93,7 @@ def _seen(item: Listed) -> _Seen:
     return _Seen(Key(item.namespace, item.name), item.uid, item.generation)
 
 
-def _told(held: MessageBroker | BacklogPolicy | Refused | None, seen: _Seen) -> bool:
+def _told(held: Object | Refused | None, seen: _Seen) -> bool:
     if held is None:
         return False
     known = held if isinstance(held, Refused) else held.metadata

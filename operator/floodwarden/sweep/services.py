@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import Broker
 from floodwarden.cluster.events import EventType, ObjectRef, Recorder
+from floodwarden.cluster.kafkatopics import TopicOwners
 from floodwarden.cluster.owners import OwnerIndex
 from floodwarden.cluster.scale import ScaleClient
 from floodwarden.cluster.secrets import SecretReader
@@ -25,15 +26,20 @@ CALLS_AT_ONCE = 8  # to the API server, so that a thousand policies do not all k
 
 @dataclass(frozen=True)
 class Services:
-    """Shared by all loops of a process; ``open`` makes the adapter of a broker."""
+    """Shared by all loops of a process; ``open`` makes the adapter of a broker.
+
+    ``may_write``: whether this replica may change anything outside of the API server, whose writes are fenced already.
+    """
 
     store: Store
     scale: ScaleClient
     owners: OwnerIndex
+    topic_owners: TopicOwners
     recorder: Recorder
     status: StatusWriter
     secrets: SecretReader
     metrics: Metrics
+    may_write: Callable[[], bool] = lambda: True
     open: Callable[[MessageBroker, Secrets], Broker | Gap] = open_broker
     calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))
 

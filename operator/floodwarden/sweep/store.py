@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
+from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.cluster.status import version_of
 from floodwarden.core.target import TargetRef
 
-Held = TypeVar("Held", MessageBroker, BacklogPolicy)
+Held = TypeVar("Held", MessageBroker, BacklogPolicy, DeliveryPolicy)
+Object = MessageBroker | BacklogPolicy | DeliveryPolicy
+Kinds = type[MessageBroker] | type[BacklogPolicy] | type[DeliveryPolicy]
+KINDS: tuple[Kinds, ...] = (MessageBroker, BacklogPolicy, DeliveryPolicy)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,28 +53,37 @@ class _Claim(NamedTuple):
     name: str
 
 
-def key_of(resource: MessageBroker | BacklogPolicy) -> Key:
+def key_of(resource: Object) -> Key:
     return Key(resource.metadata.namespace, resource.metadata.name)
 
 
 class Store:
-    """Every MessageBroker and BacklogPolicy that is watched."""
+    """Every MessageBroker and policy that is watched."""
 
     def __init__(self) -> None:
         self.brokers: dict[Key, MessageBroker] = {}
         self.policies: dict[Key, BacklogPolicy] = {}
+        self.deliveries: dict[Key, DeliveryPolicy] = {}
         self.refused: dict[tuple[str, Key], Refused] = {}
         self._newest: dict[tuple[str, Key], tuple[int, str, Any]] = {}  # version, uid and status
         self._rivals: dict[_Claim, dict[Key, BacklogPolicy]] = {}  # the policies that name each target
         self.changed = asyncio.Event()
         self.complete = asyncio.Event()  # set once all that was there when the process began is here
 
-    def put(self, resource: MessageBroker | BacklogPolicy) -> None:
+    def held(self, kind: Kinds) -> dict[Key, Any]:
+        """The objects of one kind."""
+        of_kind: dict[Kinds, dict[Key, Any]] = {
+            MessageBroker: self.brokers,
+            BacklogPolicy: self.policies,
+            DeliveryPolicy: self.deliveries,
+        }
+        return of_kind[kind]
+
+    def put(self, resource: Object) -> None:
         """Take in an object, unless what is here is newer: a watch that starts again, or a list, may tell old news."""
         if not self._news(resource):
             return
-        held: dict[Key, MessageBroker] | dict[Key, BacklogPolicy]
-        held = self.brokers if isinstance(resource, MessageBroker) else self.policies
+        held = self.held(type(resource))
         self.refused.pop((type(resource).__name__, key_of(resource)), None)
         before = held.get(key_of(resource))
         if before is not None and before.metadata.uid == resource.metadata.uid:
@@ -79,7 +92,7 @@ class Store:
             if _acts_alike(before, resource):
                 return  # only status or labels: our own writes come back here, or another replica's
         self._disclaim(before)
-        held[key_of(resource)] = resource  # type: ignore[assignment]
+        held[key_of(resource)] = resource
         if isinstance(resource, BacklogPolicy):
             self._rivals.setdefault(_claim(resource.target), {})[key_of(resource)] = resource
         self.changed.set()
@@ -90,18 +103,17 @@ class Store:
         if uid != resource.metadata.uid or status == resource.status:
             return resource
         renewed = resource.model_copy(update={"status": status})
-        held: dict[Key, Any] = self.brokers if isinstance(resource, MessageBroker) else self.policies
-        held[key_of(resource)] = renewed
+        self.held(type(resource))[key_of(resource)] = renewed
         if isinstance(renewed, BacklogPolicy):
             self._rivals[_claim(renewed.target)][key_of(renewed)] = renewed
         return renewed
 
-    def told(self, resource: MessageBroker | BacklogPolicy) -> tuple[int, Any] | None:
+    def told(self, resource: Object) -> tuple[int, Any] | None:
         """The newest version and status of an object that the API server told; None where it has not, or not of this one."""
         version, uid, status = self._newest.get((type(resource).__name__, key_of(resource)), (0, "", None))
         return (version, status) if uid == resource.metadata.uid else None
 
-    def _news(self, resource: MessageBroker | BacklogPolicy) -> bool:
+    def _news(self, resource: Object) -> bool:
         """Whether this is no older than what was told already, by the API server's own count; its status is remembered then."""
         name, meta = (type(resource).__name__, key_of(resource)), resource.metadata
         version = version_of(meta.resource_version)
@@ -110,15 +122,15 @@ class Store:
         self._newest[name] = version, meta.uid, resource.status
         return True
 
-    def refuse(self, kind: type[MessageBroker] | type[BacklogPolicy], refused: Refused) -> None:
+    def refuse(self, kind: Kinds, refused: Refused) -> None:
         """Take note of an object that cannot be understood; nothing is done by what it said before."""
         self.drop(kind, refused.key)
         self.refused[kind.__name__, refused.key] = refused
         self.changed.set()
 
-    def drop(self, kind: type[MessageBroker] | type[BacklogPolicy], key: Key, uid: str | None = None) -> None:
+    def drop(self, kind: Kinds, key: Key, uid: str | None = None) -> None:
         """Forget an object, unless another one has taken its name (``uid`` given and different)."""
-        held = self.brokers if kind is MessageBroker else self.policies
+        held = self.held(kind)
         refused = self.refused.get((kind.__name__, key))
         if refused is not None and (uid is None or refused.uid == uid):
             del self.refused[kind.__name__, key]
@@ -141,7 +153,7 @@ class Store:
         rivals = [policy for policy in self._rivals.get(_claim(target), {}).values() if _scales(policy)]
         return min(rivals, key=lambda policy: (policy.metadata.creation_timestamp, policy.metadata.name), default=None)
 
-    def _disclaim(self, resource: MessageBroker | BacklogPolicy | None) -> None:
+    def _disclaim(self, resource: Object | None) -> None:
         """Take a policy out of those that name its target."""
         if isinstance(resource, BacklogPolicy):
             claim = _claim(resource.target)
@@ -150,7 +162,7 @@ class Store:
                 del self._rivals[claim]
 
 
-def _acts_alike(before: MessageBroker | BacklogPolicy, after: MessageBroker | BacklogPolicy) -> bool:
+def _acts_alike(before: Object, after: Object) -> bool:
     return (
         before.metadata.generation == after.metadata.generation
         and before.paused == after.paused

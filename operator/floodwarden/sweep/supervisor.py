@@ -1,4 +1,4 @@
-"""Keeps one loop for each MessageBroker that is this replica's share, and one watch for each policy of these.
+"""Keeps the loops of each MessageBroker that is this replica's share, sweeps and audits, and one watch for each policy of these.
 
 Policies without a usable broker have no loop that would sweep them; the replica that leads looks after them here.
 """
@@ -8,15 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.sweep import clock
+from floodwarden.sweep.audit_loop import AuditLoop
 from floodwarden.sweep.binding import broker_obstacle
 from floodwarden.sweep.broker_loop import BrokerLoop
+from floodwarden.sweep.delivery_watch import DeliveryWatch
 from floodwarden.sweep.refusal import tell_refused
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.shares import Shares
@@ -30,14 +34,35 @@ DEFAULT_INTERVAL = 1.0  # seconds; of policies whose broker is not known
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What runs for one MessageBroker."""
+
+    resource: MessageBroker
+    sweeps: BrokerLoop
+    audits: AuditLoop
+    tasks: tuple[asyncio.Task[None], ...]
+
+    @property
+    def problems(self) -> list[str]:
+        key = self.sweeps.key
+        stuck = [
+            f"the {what} of MessageBroker {key} hang"
+            for what, loop in (("sweeps", self.sweeps), ("audits", self.audits))
+            if loop.stuck
+        ]
+        return [*stuck, *(f"the {task.get_name()} ended" for task in self.tasks if task.done())]
+
+
 class Supervisor:
     """Runs until cancelled; then every loop has ended and every connection is closed."""
 
     def __init__(self, services: Services, shares: Shares) -> None:
         self._services = services
         self._shares = shares
-        self._loops: dict[Key, tuple[MessageBroker, BrokerLoop, asyncio.Task[None]]] = {}
+        self._loops: dict[Key, _Running] = {}
         self._watches: dict[Key, PolicyWatch] = {}
+        self._deliveries: dict[Key, DeliveryWatch] = {}
         self._told: set[Refused] = set()
         self._owners_at = float("-inf")
         self._round_at = clock.now()
@@ -45,10 +70,9 @@ class Supervisor:
     @property
     def problems(self) -> list[str]:
         """What hangs, in words; empty while all is alive."""
-        stuck = [f"the sweeps of MessageBroker {key} hang" for key, (_, loop, _) in self._loops.items() if loop.stuck]
-        ended = [f"the loop of MessageBroker {key} ended" for key, (_, _, task) in self._loops.items() if task.done()]
+        amiss = [problem for running in self._loops.values() for problem in running.problems]
         late = clock.now() - self._round_at > 15 * ROUND
-        return [*stuck, *ended, *(["the supervisor hangs"] if late else [])]
+        return [*amiss, *(["the supervisor hangs"] if late else [])]
 
     async def run(self) -> None:
         """Follow the store once it is complete, wake on changes, and end all loops when cancelled."""
@@ -102,6 +126,13 @@ class Supervisor:
                 self._watches[key].accept(policy, interval)
             else:
                 self._watches[key] = PolicyWatch(store.renewed(policy), interval, self._services)
+        for key, delivery in list(store.deliveries.items()):
+            if not self._ours(delivery):
+                continue
+            if key in self._deliveries:
+                self._deliveries[key].accept(delivery)
+            else:
+                self._deliveries[key] = DeliveryWatch(store.renewed(delivery), self._services)
 
     def _drop_watches(self) -> None:
         """Forget the policies that are gone, or another replica's."""
@@ -109,8 +140,12 @@ class Supervisor:
         for key in [key for key in self._watches if key not in policies or not self._ours(policies[key])]:
             del self._watches[key]
             self._services.metrics.forget_policy(key)
+        deliveries = self._services.store.deliveries
+        for key in [key for key in self._deliveries if key not in deliveries or not self._ours(deliveries[key])]:
+            del self._deliveries[key]
+            self._services.metrics.forget_delivery(key)
 
-    def _ours(self, policy: BacklogPolicy) -> bool:
+    def _ours(self, policy: BacklogPolicy | DeliveryPolicy) -> bool:
         """Whether it is for this replica to act on a policy."""
         if broker_obstacle(policy, self._services.store) is not None:
             return self._shares.leading
@@ -118,9 +153,9 @@ class Supervisor:
 
     async def _follow_brokers(self) -> None:
         store = self._services.store
-        for key, (resource, _, _) in list(self._loops.items()):
+        for key, running in list(self._loops.items()):
             wanted = store.brokers.get(key)
-            if wanted is None or wanted is not resource:
+            if wanted is None or wanted is not running.resource:
                 if key in self._loops:
                     await self._end_loop(key)
                 if wanted is None:
@@ -128,15 +163,22 @@ class Supervisor:
         for key in list(store.brokers):
             if key not in self._loops and self._shares.holds(key):
                 resource = store.renewed(store.brokers[key])
-                loop = BrokerLoop(resource, self._services, self._bound)
-                task = asyncio.create_task(loop.run(), name=f"sweeps of {key}")
-                self._loops[key] = (resource, loop, task)
-                _log.info("watching broker", broker=str(key), interval=loop.interval)
+                sweeps = BrokerLoop(resource, self._services, self._bound)
+                audits = AuditLoop(resource, self._services, self._audited)
+                tasks = (
+                    asyncio.create_task(sweeps.run(), name=f"sweeps of MessageBroker {key}"),
+                    asyncio.create_task(audits.run(), name=f"audits of MessageBroker {key}"),
+                )
+                self._loops[key] = _Running(resource, sweeps, audits, tasks)
+                _log.info("watching broker", broker=str(key), interval=sweeps.interval)
+        for running in self._loops.values():
+            running.audits.notice()
 
     async def _end_loop(self, key: Key) -> None:
         entry = self._loops[key]
-        entry[2].cancel()
-        await asyncio.wait([entry[2]])
+        for task in entry.tasks:
+            task.cancel()
+        await asyncio.wait(entry.tasks)
         if self._loops.get(key) is entry:  # two may wait for the same end
             del self._loops[key]
 
@@ -147,6 +189,15 @@ class Supervisor:
             self._watches[key]
             for key, policy in store.policies.items()
             if Key(*policy.broker) == broker and key in self._watches and broker_obstacle(policy, store) is None
+        ]
+
+    def _audited(self, broker: Key) -> Collection[DeliveryWatch]:
+        """The watches of the policies that this broker's audit is for."""
+        store = self._services.store
+        return [
+            self._deliveries[key]
+            for key, policy in store.deliveries.items()
+            if Key(*policy.broker) == broker and key in self._deliveries and broker_obstacle(policy, store) is None
         ]
 
     async def _sweep_orphans(self) -> None:
@@ -164,6 +215,10 @@ class Supervisor:
         for (watch, _), result in zip(orphans, results, strict=True):
             if isinstance(result, Exception):
                 _log.error("policy failed", policy=str(watch.key), exc_info=result)
+        for key, policy in list(store.deliveries.items()):
+            gap = broker_obstacle(policy, store)
+            if gap is not None and key in self._deliveries:
+                await self._deliveries[key].tell(gap)
 
     async def _tell_refused(self) -> None:
         """Say on the objects themselves that they cannot be understood, once for each generation."""

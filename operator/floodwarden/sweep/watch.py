@@ -59,6 +59,7 @@ class PolicyWatch:
         self._ours = Ours()
         self._target: Target | TargetProblem | None = None
         self._looked_at = NEVER
+        self._glance: asyncio.Task[Target | TargetProblem] | None = None
         # A thousand that were begun together would otherwise be looked at in the same sweep for ever.
         least, most = LOOK_EVERY
         self._patience = least + (most - least) * crc32(self.uid.encode()) / 2**32
@@ -161,12 +162,24 @@ class PolicyWatch:
         return target is not None and seen is not None and target.replicas != seen
 
     async def _look(self, at: float) -> None:
-        """Read the target when it is due: at every sweep while something is going on, else now and then."""
-        if not self._attend and at - self._looked_at < self._patience:
-            return
+        """Read the target when it is due: in every sweep while something is going on, else now and then.
+
+        No sweep waits for a mere glance at what is quiet: of a thousand some are always due. The next one takes in its answer.
+        """
+        if self._attend or self._looked_at == NEVER:
+            self._glance = None
+            self._target = await self._read(pods=self._attend)
+            self._looked_at = at
+        elif self._glance is None:
+            if at - self._looked_at >= self._patience:
+                self._glance = asyncio.create_task(self._read(pods=False), name=f"glance at {self._resource.target}")
+        elif self._glance.done():
+            glance, self._glance = self._glance, None
+            self._target, self._looked_at = glance.result(), at
+
+    async def _read(self, *, pods: bool) -> Target | TargetProblem:
         async with self._services.calls:
-            self._target = await self._services.scale.read(self._resource.target, pods=self._attend)
-        self._looked_at = at
+            return await self._services.scale.read(self._resource.target, pods=pods)
 
     def _target_obstacle(self, at: float) -> Gap | None:
         if isinstance(self._target, TargetProblem):

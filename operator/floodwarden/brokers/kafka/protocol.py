@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from kafka.errors import IncompatibleBrokerVersion, for_code, kafka_errors
 from kafka.net.sasl import get_sasl_mechanism
-from kafka.protocol.admin import DescribeGroupsRequest
+from kafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest, IncrementalAlterConfigsRequest
 from kafka.protocol.api_message import ApiMessage
 from kafka.protocol.broker_version_data import BrokerVersionData
 from kafka.protocol.consumer import ListOffsetsRequest, OffsetFetchRequest
@@ -29,6 +29,9 @@ Response = Any
 LATEST: Final = -1
 EARLIEST: Final = -2
 NO_NODE: Final = -1
+TOPIC: Final = 2  # kinds of resources that have settings
+BROKER: Final = 4
+SET: Final = 0  # what to do with a setting
 NEVER_COMMITTED: Final = -1
 UNSUPPORTED_VERSION: Final = 35
 _CORRELATION_AT: Final = 8  # bytes into every request: behind its length, key and version
@@ -48,6 +51,33 @@ def metadata(topics: Iterable[str]) -> Request:
     """Asks for all broker nodes, and for the partitions of some topics (of none where there are no names)."""
     wanted = [MetadataRequest.MetadataRequestTopic(name=topic) for topic in topics]
     return MetadataRequest(topics=wanted, allow_auto_topic_creation=False, min_version=4)
+
+
+def metadata_of_all() -> Request:
+    """Asks for all broker nodes and all topics with their partitions."""
+    return MetadataRequest(topics=None, allow_auto_topic_creation=False, min_version=4)
+
+
+def describe_configs(kind: int, names: Iterable[str], keys: Iterable[str]) -> Request:
+    """Asks for some settings of topics or of one broker node: of TOPIC or BROKER, which only that node itself answers."""
+    wanted = sorted(keys)
+    resource = DescribeConfigsRequest.DescribeConfigsResource
+    resources = [resource(resource_type=kind, resource_name=name, configuration_keys=wanted) for name in names]
+    return DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
+
+
+def alter_topics(settings: Mapping[str, Mapping[str, str]]) -> Request:
+    """Asks to set settings of topics, by topic and key; all others stay as they are."""
+    resource = IncrementalAlterConfigsRequest.AlterConfigsResource
+    resources = [
+        resource(
+            resource_type=TOPIC,
+            resource_name=topic,
+            configs=[resource.AlterableConfig(name=key, config_operation=SET, value=value) for key, value in values.items()],
+        )
+        for topic, values in settings.items()
+    ]
+    return IncrementalAlterConfigsRequest(resources=resources, validate_only=False)
 
 
 def find_coordinators(groups: Iterable[str]) -> Request:

@@ -68,7 +68,7 @@ class Topics:
         return not isinstance(topic, Topic) or not topic.complete
 
     def _take(self, answer: protocol.Response) -> None:
-        brokers = {broker.node_id: _address(broker.host, broker.port) for broker in answer.brokers}
+        brokers = {broker.node_id: address(broker.host, broker.port) for broker in answer.brokers}
         for topic in answer.topics:
             self._known[topic.name] = _topic(topic)
         known = [topic for topic in self._known.values() if isinstance(topic, Topic)]
@@ -93,5 +93,5 @@ def _leaderless(partition: Partition, entry: protocol.Response) -> Unknown:
     return Unknown(UnknownReason.NO_LEADER, detail)
 
 
-def _address(host: str, port: int) -> str:
+def address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

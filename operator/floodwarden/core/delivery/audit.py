@@ -1,0 +1,233 @@
+"""Compares what policies ask for with what a survey found: every difference once, with where it is and what becomes of it.
+
+Pure. ``audit`` judges all policies of a broker together, because two of them may disagree on a topic. Names of settings are
+Kafka's; another system's adapter brings its own requirements in ``wishes``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from floodwarden.core.assess import Gap
+from floodwarden.core.delivery.lint import lint
+from floodwarden.core.delivery.nodes import of_brokers, of_internal
+from floodwarden.core.delivery.survey import BrokerFound, Change, Source, Survey, TopicFound, Value
+from floodwarden.core.delivery.violations import (
+    FACTOR,
+    IN_SYNC,
+    MIN_IN_SYNC,
+    Action,
+    Violation,
+    listed,
+    name_of,
+    named_brokers,
+    numbers,
+    text_of,
+)
+from floodwarden.core.delivery.wishes import Requirement, Wishes
+from floodwarden.core.observation import Unknown
+from floodwarden.core.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What an audit says of one policy. ``changes`` are what may be written now: none unless the policy acts."""
+
+    topics: int
+    brokers: int
+    violations: tuple[Violation, ...] = ()
+    changes: tuple[Change, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def audit(survey: Survey, policies: Collection[Wishes], owners: Mapping[str, str]) -> dict[str, Findings]:
+    """The findings of each policy, by its name. ``owners`` names who else has a topic, such as a KafkaTopic of Strimzi."""
+    matched = {wishes.name: [topic for topic in survey.topics.values() if _speaks_of(wishes, topic)] for wishes in policies}
+    rivals = _rivals(policies, matched)
+    return {wishes.name: _findings(wishes, survey, matched[wishes.name], owners, rivals) for wishes in policies}
+
+
+def _speaks_of(wishes: Wishes, topic: TopicFound) -> bool:
+    return not topic.internal and wishes.matches(topic.name)
+
+
+Rivals = Mapping[tuple[str, str], Mapping[str, str]]
+"""What each policy wants of one setting of one topic, where they do not agree."""
+
+
+def _rivals(policies: Collection[Wishes], matched: Mapping[str, Sequence[TopicFound]]) -> Rivals:
+    wanted: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    if len(policies) < 2:
+        return {}
+    for wishes in policies:
+        asked = _asked(wishes)
+        for topic in matched[wishes.name]:
+            for setting, value in asked:
+                wanted[topic.name, setting][wishes.name] = value
+    return {about: by for about, by in wanted.items() if len(set(by.values())) > 1}
+
+
+def _asked(wishes: Wishes) -> list[tuple[str, str]]:
+    asked = [(need.setting, str(need)) for need in wishes.requirements if need.writable]
+    return [*asked, (FACTOR, f"≥ {wishes.factor}")] if wishes.factor is not None else asked
+
+
+def _findings(
+    wishes: Wishes, survey: Survey, topics: Sequence[TopicFound], owners: Mapping[str, str], rivals: Rivals
+) -> Findings:
+    violations: list[Violation] = []
+    gaps: list[Gap] = []
+    changes: list[Change] = []
+    if wishes.factor is not None or wishes.requirements:
+        violations += of_brokers(wishes, survey.brokers, gaps)
+        violations += of_internal(wishes, survey)
+    for topic in topics:
+        for violation, change in _of_topic(wishes, topic, survey, owners.get(topic.name), rivals, gaps):
+            violations.append(violation)
+            if change is not None and wishes.acts:
+                changes.append(change)
+    return Findings(
+        topics=len(topics),
+        brokers=len(survey.brokers),
+        violations=tuple(violations),
+        changes=tuple(changes),
+        gaps=tuple(_distinct(gaps)),
+        warnings=tuple(lint(wishes, survey.brokers)),
+    )
+
+
+def _distinct(gaps: Iterable[Gap]) -> list[Gap]:
+    return list({(gap.reason, gap.message): gap for gap in gaps}.values())
+
+
+def _of_topic(
+    wishes: Wishes, topic: TopicFound, survey: Survey, owner: str | None, rivals: Rivals, gaps: list[Gap]
+) -> Iterator[tuple[Violation, Change | None]]:
+    if isinstance(topic.placements, Unknown):
+        gaps.append(Gap(Reason(topic.placements.reason.value), topic.placements.detail))
+        factor = None
+    else:
+        factor = min((len(placement.replicas) for placement in topic.placements), default=None)
+        yield from ((violation, None) for violation in _of_placement(wishes, topic, factor, survey.brokers, rivals))
+    if isinstance(topic.values, Unknown):
+        gaps.append(Gap(Reason(topic.values.reason.value), topic.values.detail))
+        return
+    for need in wishes.requirements:
+        found = _found(topic, need, survey.brokers, gaps)
+        rival = _rival(rivals, topic.name, need.setting, wishes.name)
+        if rival is not None:
+            text, where = found or (text_of(topic.values[need.setting]) if need.setting in topic.values else "?", "topic")
+            yield Violation(name_of(topic), need.setting, str(need), text, where, Action.CONFLICT, rival), None
+        elif found is not None:
+            yield _judged(wishes, topic, need, found, factor, owner)
+
+
+def _judged(
+    wishes: Wishes, topic: TopicFound, need: Requirement, found: tuple[str, str], factor: int | None, owner: str | None
+) -> tuple[Violation, Change | None]:
+    """A difference, and how it is written if it may be."""
+    text, where = found
+    against = _against(wishes, need, factor)
+    if owner is not None:
+        action, reason = Action.OWNER, f"{owner} has this topic: change it there"
+    elif against is not None:
+        action, reason = Action.REPORT, against
+    elif wishes.acts:
+        action, reason = Action.REPAIR, "it is written with this audit"
+    else:
+        action, reason = Action.REPAIR, "mode Enforce would write it"
+    change = Change(topic.name, need.setting, need.value, text) if action is Action.REPAIR else None
+    return Violation(name_of(topic), need.setting, str(need), text, where, action, reason), change
+
+
+def _against(wishes: Wishes, need: Requirement, factor: int | None) -> str | None:
+    """Why a setting must not be written, although it differs."""
+    if not need.writable:
+        return "it follows from what the policy asks for but is not named there: change it by hand if it is not meant"
+    if need.setting != MIN_IN_SYNC:
+        return None
+    wanted = int(need.value)
+    if factor is None:
+        return "how many replicas the topic has is not known"
+    if wanted > factor:
+        return f"the topic has {factor} replicas: no write with acks=all would succeed any more; raise the replication first"
+    if wanted == factor and wishes.factor != wanted:
+        return f"the topic has just {factor} replicas: writes would stop with the first broker that restarts; raise them first"
+    return None
+
+
+def _found(topic: TopicFound, need: Requirement, brokers: Sequence[BrokerFound], gaps: list[Gap]) -> tuple[str, str] | None:
+    """What was found where a requirement is not met, and where; None where it is met, or not known (then a gap says so)."""
+    assert not isinstance(topic.values, Unknown)
+    own = topic.values.get(need.setting)
+    if own is None:
+        gaps.append(Gap(Reason.UNSUPPORTED, f"the brokers do not tell {need.setting} of {name_of(topic)}"))
+        return None
+    if own.source is Source.TOPIC:
+        return (text_of(own), "topic") if _unmet(need, own, f"{need.setting} of {name_of(topic)}", gaps) else None
+    inherited: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for broker in _holders(topic, brokers):
+        if isinstance(broker.defaults, Unknown):
+            gaps.append(Gap(Reason(broker.defaults.reason.value), broker.defaults.detail))
+            continue
+        value = broker.defaults.get(need.setting, own)
+        if _unmet(need, value, f"{value.key or need.setting} of broker {broker.id}", gaps):
+            inherited[text_of(value), f"{value.key or need.setting}, {value.source}"].append(broker.id)
+    if not inherited:
+        return None
+    texts = list(dict.fromkeys(text for text, _ in inherited))
+    where = "; ".join(f"{named_brokers(ids)} ({layer})" for (_, layer), ids in inherited.items())
+    return ", ".join(texts), where
+
+
+def _unmet(need: Requirement, value: Value, what: str, gaps: list[Gap]) -> bool:
+    met = need.met_by(value.text)
+    if met is None:
+        gaps.append(Gap(Reason.BROKER_ERROR, f"{what} cannot be understood"))
+    return met is False
+
+
+def _holders(topic: TopicFound, brokers: Sequence[BrokerFound]) -> list[BrokerFound]:
+    """The nodes that hold the topic; all of them where that is not known."""
+    if isinstance(topic.placements, Unknown):
+        return list(brokers)
+    ids = {node for placement in topic.placements for node in placement.replicas}
+    return [broker for broker in brokers if broker.id in ids]
+
+
+def _rival(rivals: Rivals, topic: str, setting: str, name: str) -> str | None:
+    """Which other policies want something else of it, in a sentence."""
+    by = rivals.get((topic, setting))
+    if by is None or name not in by:
+        return None
+    others = [f"{other} wants {value}" for other, value in sorted(by.items()) if other != name and value != by[name]]
+    return f"{listed(others)}: neither is acted on until they agree" if others else None
+
+
+def _of_placement(
+    wishes: Wishes, topic: TopicFound, factor: int | None, brokers: Sequence[BrokerFound], rivals: Rivals
+) -> Iterator[Violation]:
+    assert not isinstance(topic.placements, Unknown)
+    rival = _rival(rivals, topic.name, FACTOR, wishes.name)
+    if wishes.factor is not None and factor is not None:
+        few = [placement for placement in topic.placements if len(placement.replicas) < wishes.factor]
+        if few or rival is not None:
+            reason = rival or (
+                f"{wishes.factor} replicas need as many brokers, and there are {len(brokers)}"
+                if wishes.factor > len(brokers)
+                else "raise it with kafka-reassign-partitions; it is never lowered"
+            )
+            action = Action.CONFLICT if rival is not None else Action.REPORT
+            found = f"{factor}" + (f" in partitions {numbers(few)}" if few and len(few) < len(topic.placements) else "")
+            yield Violation(name_of(topic), FACTOR, f"≥ {wishes.factor}", found, "topic", action, reason)
+    behind = [placement for placement in topic.placements if len(placement.in_sync) < len(placement.replicas)]
+    if behind:
+        worst = min(behind, key=lambda placement: len(placement.in_sync))
+        found = f"{len(worst.in_sync)} of {len(worst.replicas)} in partitions {numbers(behind)}"
+        reason = "a broker is down, or does not keep up: bring it back"
+        if wishes.min_in_sync is not None and len(worst.in_sync) < wishes.min_in_sync:
+            reason = f"below the {wishes.min_in_sync} that are wanted in sync: {reason}"
+        yield Violation(name_of(topic), IN_SYNC, "all", found, "topic", Action.REPORT, reason)

@@ -1,0 +1,135 @@
+"""What each audited setting is for, in words: why it matters, what it costs, and which loss it prevents. For ``explain``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One setting by its own name; ``field`` is where a DeliveryPolicy asks for it, None where it only follows from others."""
+
+    name: str
+    field: str | None
+    what: str
+    why: str
+    cost: str
+    prevents: str
+
+
+EXPLAINED: tuple[Explained, ...] = (
+    Explained(
+        "acks",
+        "spec.acks",
+        "How many brokers a producer waits for before it counts a message as sent: all in sync, the leader, or none.",
+        "What a producer does not wait for it cannot send again when it is lost.",
+        "With all, a message waits for the slowest replica in sync: usually a few milliseconds.",
+        "With leader or none, messages that were acknowledged are gone when the leader dies before a follower has them.",
+    ),
+    Explained(
+        "replication factor",
+        "spec.replication.factor",
+        "How many brokers have a copy of each partition. Changed by reassignment only.",
+        "With one copy, a broker that is down takes its partitions with it, and a lost disk their messages.",
+        "Each copy takes disk and network once more.",
+        "Messages that were only on the disk that was lost.",
+    ),
+    Explained(
+        "min.insync.replicas",
+        "spec.replication.minInSync",
+        "How many copies must have a message before a producer with acks=all is told that it is kept.",
+        "With 1, acks=all waits for the leader alone as soon as the others have fallen behind.",
+        "With fewer copies in sync writes are refused; so it should be less than the replication factor.",
+        "Messages that were acknowledged while only the leader had them, and the leader died.",
+    ),
+    Explained(
+        "unclean.leader.election.enable",
+        "spec.replication.uncleanElection",
+        "Whether a replica that lacks messages may become leader when no other is left.",
+        "The new leader's log is the truth from then on: what it lacks is cut off on the others as well.",
+        "With false, a partition is away until a replica that was in sync comes back.",
+        "Messages that were acknowledged and are missing on the replica that was elected.",
+    ),
+    Explained(
+        "flush.messages",
+        "spec.flush (mode Sync, or everyMessages)",
+        "After how many messages a partition is forced onto the disk. Unset, the operating system decides.",
+        "What is only in the memory of a machine is lost with its power; a broker's process may die without harm.",
+        "With 1 every message waits for the disk: throughput falls to what the disk can sync.",
+        "Messages in the memory of all machines that lost power at once. Where that cannot happen, replication is cheaper.",
+    ),
+    Explained(
+        "flush.ms",
+        "spec.flush.every",
+        "After how long a partition is forced onto the disk. Unset, the operating system decides.",
+        "It bounds how much may be lost when all machines that have a message lose power at once.",
+        "Short times cost throughput, as flush.messages does.",
+        "Messages older than this in the memory of machines that lost power.",
+    ),
+    Explained(
+        "retention.ms",
+        "spec.retention.atLeast",
+        "For how long messages are kept, whether they were read or not.",
+        "Kafka deletes unread messages like others: who stops reading for longer loses them.",
+        "Disk: what arrives per second, times this, times the replication factor.",
+        "Messages that expired before a group that was behind, or down, had read them.",
+    ),
+    Explained(
+        "retention.bytes",
+        None,
+        "How large a partition may grow before its oldest messages are deleted. -1: no bound.",
+        "A bound in bytes ends retention.ms early as soon as more arrives than was reckoned with.",
+        "Without one, disks must hold what arrives in retention.ms.",
+        "Messages that a surge of others pushed out before they were read.",
+    ),
+    Explained(
+        "default.replication.factor",
+        None,
+        "How many copies topics get that are created without saying so, above all those created by their first message.",
+        "Nobody looks at such a topic before something was lost.",
+        "Disk and network for each copy of each such topic.",
+        "Messages of topics that nobody knew had a single copy.",
+    ),
+    Explained(
+        "auto.create.topics.enable",
+        None,
+        "Whether a topic is created when somebody first names it.",
+        "A misspelt name then takes messages that nobody reads, with the brokers' defaults for safety.",
+        "With false, topics must be created before they are used.",
+        "Messages in topics that nobody meant to create.",
+    ),
+    Explained(
+        "offsets.topic.replication.factor",
+        None,
+        "How many copies there are of what groups have committed. Used when the topic is first created.",
+        "A group whose commits are lost starts at the end or at the beginning.",
+        "Little: the topic is small.",
+        "Messages that are skipped, or read twice, after commits were lost.",
+    ),
+    Explained(
+        "transaction.state.log.replication.factor",
+        None,
+        "How many copies there are of the state of transactions. Used when the topic is first created.",
+        "A transaction whose state is lost can be neither committed nor aborted, and holds up its readers.",
+        "Little: the topic is small.",
+        "Transactions left half-done.",
+    ),
+    Explained(
+        "transaction.state.log.min.isr",
+        None,
+        "How many copies of a transaction's state must be in sync for it to go on.",
+        "With 1, a commit can be acknowledged that only one broker knows of.",
+        "With fewer copies in sync, transactions wait.",
+        "Transactions that were committed and are forgotten.",
+    ),
+)
+
+
+def explained(name: str) -> Explained | None:
+    """The setting of that name; case, spaces and the dots of a key may be written in any way."""
+    wanted = _bare(name)
+    return next((one for one in EXPLAINED if wanted in (_bare(one.name), _bare(one.field or ""))), None)
+
+
+def _bare(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

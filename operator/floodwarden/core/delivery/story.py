@@ -1,0 +1,127 @@
+"""What people are told of an audit: conditions, and Events for what is new. Pure; ``sweep.delivery_watch`` writes them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from floodwarden.core.assess import Gap
+from floodwarden.core.conditions import Condition, Conditions, Notice, Type, condition_of
+from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.survey import Change
+from floodwarden.core.delivery.violations import Action, Violation
+from floodwarden.core.observation import Unknown
+from floodwarden.core.reasons import ADVICE, Reason
+
+EVENTS_AT_MOST = 5  # of one sort and one audit; the status has the rest
+
+Told = frozenset[tuple[str, str]]
+"""The differences that have had their Event, by resource and setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One audit of one policy: what is left of the differences, what was written, and what could not be."""
+
+    findings: Findings
+    written: tuple[Change, ...] = ()
+    failed: Mapping[Change, Unknown] = field(default_factory=dict)
+
+
+def delivery_conditions(outcome: Audited | Gap, before: Conditions) -> dict[Type, Condition]:
+    """Ready and Compliant. A Gap says why nothing could be audited; what was found before is then not known to hold still."""
+    if isinstance(outcome, Gap):
+        ready = condition_of(Type.READY, False, outcome.reason, outcome.message)
+        return {Type.READY: ready, Type.COMPLIANT: condition_of(Type.COMPLIANT, None, outcome.reason, outcome.message)}
+    return {Type.READY: _ready(outcome), Type.COMPLIANT: _compliant(outcome.findings)}
+
+
+def _ready(outcome: Audited) -> Condition:
+    if outcome.failed:
+        change, why = next(iter(outcome.failed.items()))
+        what = f"{change.setting} of topic {change.topic}"
+        text = f"{len(outcome.failed)} settings could not be written, among them {what}: {why.detail}"
+        return Condition(Type.READY, False, Reason.REPAIR_FAILED, text)
+    return Condition(Type.READY, True, Reason.AUDITING, ADVICE[Reason.AUDITING])
+
+
+def _compliant(findings: Findings) -> Condition:
+    violations, gaps = findings.violations, findings.gaps
+    if any(violation.action is Action.CONFLICT for violation in violations):
+        conflict = next(violation for violation in violations if violation.action is Action.CONFLICT)
+        text = f"{conflict.setting} of {conflict.resource}: {conflict.reason}"
+        return Condition(Type.COMPLIANT, False, Reason.POLICY_CONFLICT, text)
+    if violations:
+        return Condition(Type.COMPLIANT, False, Reason.NOT_COMPLIANT, summary(violations))
+    if gaps:
+        more = f"; {len(gaps)} things are not known" if len(gaps) > 1 else ""
+        return Condition(Type.COMPLIANT, None, Reason.AUDIT_PARTIAL, f"{gaps[0].message}{more}")
+    if not findings.topics:
+        return condition_of(Type.COMPLIANT, None, Reason.NO_TOPIC_MATCHES, "no topic matches spec.match")
+    text = f"{findings.topics} topics on {findings.brokers} brokers are as asked for"
+    return Condition(Type.COMPLIANT, True, Reason.COMPLIANT, text)
+
+
+def summary(violations: tuple[Violation, ...]) -> str:
+    """How many differences, and of which settings."""
+    by_setting = Counter(violation.setting for violation in violations)
+    named = ", ".join(f"{setting} ({count})" for setting, count in by_setting.most_common(EVENTS_AT_MOST))
+    more = f" and {len(by_setting) - EVENTS_AT_MOST} other settings" if len(by_setting) > EVENTS_AT_MOST else ""
+    return f"{len(violations)} differences: {named}{more}"
+
+
+def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, after: Conditions) -> Iterator[Notice]:
+    """The Events of one audit: what was repaired or could not be, differences that are new, and how conditions turned."""
+    if isinstance(outcome, Audited):
+        yield from _bounded([_repaired(change) for change in outcome.written])
+        yield from _bounded([_failed(change, why) for change, why in outcome.failed.items() if _about(change) not in told])
+        fresh = [violation for violation in outcome.findings.violations if violation.key not in told]
+        failed = {_about(change) for change in outcome.failed}
+        yield from _bounded([_difference(violation) for violation in fresh if violation.key not in failed])
+    for type_, condition in after.items():
+        was = before.get(type_)
+        if condition.same(was) or (condition.status is False and isinstance(outcome, Audited)):
+            continue  # what is wrong was told above, one by one
+        if type_ is Type.COMPLIANT and isinstance(outcome, Gap):
+            continue  # Ready tells it
+        if type_ is Type.READY and condition.status is True and (was is None or was.status is True):
+            continue
+        yield Notice(condition.status is not True, condition.reason, condition.message)
+
+
+def told_after(outcome: Audited | Gap, told: Told) -> Told:
+    """What has had its Event now: a difference that is gone and comes back is told again."""
+    if isinstance(outcome, Gap):
+        return told
+    return frozenset(violation.key for violation in outcome.findings.violations)
+
+
+def _about(change: Change) -> tuple[str, str]:
+    return f"topic {change.topic}", change.setting
+
+
+def _repaired(change: Change) -> Notice:
+    text = f"{change.setting} of topic {change.topic} was {change.before}; it was set to {change.value} and read back"
+    return Notice(False, Reason.REPAIRED, text)
+
+
+def _failed(change: Change, why: Unknown) -> Notice:
+    text = f"{change.setting} of topic {change.topic} is {change.before} and could not be set to {change.value}: {why.detail}"
+    return Notice(True, Reason.REPAIR_FAILED, text)
+
+
+def _difference(violation: Violation) -> Notice:
+    reason = Reason.POLICY_CONFLICT if violation.action is Action.CONFLICT else Reason.VIOLATION
+    text = (
+        f"{violation.setting} of {violation.resource} is {violation.found} ({violation.where}), wanted {violation.wanted}: "
+        f"{violation.reason}"
+    )
+    return Notice(True, reason, text)
+
+
+def _bounded(notices: list[Notice]) -> Iterator[Notice]:
+    yield from notices[:EVENTS_AT_MOST]
+    if len(notices) > EVENTS_AT_MOST:
+        first = notices[0]
+        yield Notice(first.warning, first.reason, f"and {len(notices) - EVENTS_AT_MOST} more like this; the status lists them")

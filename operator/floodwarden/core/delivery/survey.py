@@ -1,0 +1,88 @@
+"""What one audit found on a broker: settings with their source, replicas and who is in sync. Adapters build it.
+
+The keys of settings are the broker's own. What could not be read is ``Unknown`` with a reason, never a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from floodwarden.core.observation import Unknown
+
+
+class Source(StrEnum):
+    """Where a value comes from."""
+
+    TOPIC = "topic"  # set on the topic itself
+    DYNAMIC = "dynamic"  # set on the broker or the cluster while it runs
+    FILE = "file"  # in the broker's configuration file
+    DEFAULT = "default"  # nobody has set it
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One setting. ``text`` is None where the broker keeps it to itself; ``live``: whether it can change without a restart.
+
+    ``key`` is the broker's own key where a topic's setting comes from one of another name.
+    """
+
+    text: str | None
+    source: Source
+    live: bool = True
+    key: str = ""
+
+
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One partition's replicas and those of them that are in sync, by node id."""
+
+    number: int
+    replicas: tuple[int, ...]
+    in_sync: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFound:
+    """One topic. What it does not set itself comes from each broker that holds it: see ``BrokerFound``."""
+
+    name: str
+    placements: tuple[Placement, ...] | Unknown
+    values: Values | Unknown
+    internal: bool = False  # Kafka's own: offsets of groups, state of transactions
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFound:
+    """One broker node. ``rack`` is None where none is set.
+
+    ``values`` are its own settings, ``defaults`` what topics on it get that set nothing themselves, by the topics' keys.
+    """
+
+    id: int
+    rack: str | None
+    values: Values | Unknown
+    defaults: Values | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All that one audit read, topics by name; ``requests`` counts the requests it took."""
+
+    topics: Mapping[str, TopicFound]
+    brokers: tuple[BrokerFound, ...]
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Change:
+    """One setting of one topic to be written: what is there now, and what is to be. ``before`` is for people and Events."""
+
+    topic: str
+    setting: str
+    value: str
+    before: str

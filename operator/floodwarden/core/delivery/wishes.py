@@ -1,0 +1,74 @@
+"""What one DeliveryPolicy asks for, as requirements on the broker's own settings; ``api.deliverypolicy`` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+
+class Relation(StrEnum):
+    """How a value must compare with the one asked for."""
+
+    AT_LEAST = "≥"
+    AT_MOST = "≤"
+    EXACTLY = "="
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One setting by its key on topics, such as ``min.insync.replicas``, and what it must be.
+
+    ``value`` is a number for AT_LEAST and AT_MOST; with ``endless``, -1 in the broker stands for no bound at all and fulfils
+    AT_LEAST. ``writable`` is False for what is only ever reported: it follows from the wish, but nobody named it.
+    """
+
+    setting: str
+    relation: Relation
+    value: str
+    endless: bool = False
+    writable: bool = True
+
+    def met_by(self, text: str | None) -> bool | None:
+        """Whether a value fulfils this; None where it is not known or no number."""
+        if text is None:
+            return None
+        if self.relation is Relation.EXACTLY:
+            return text == self.value
+        try:
+            found = int(text)
+        except ValueError:
+            return None
+        if self.endless and found == -1:
+            return self.relation is Relation.AT_LEAST
+        return found >= int(self.value) if self.relation is Relation.AT_LEAST else found <= int(self.value)
+
+    def __str__(self) -> str:
+        return self.value if self.relation is Relation.EXACTLY else f"{self.relation} {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """One policy. ``name`` is namespace/name; ``acts``: whether it may write (Enforce, and not paused).
+
+    ``factor``, ``min_in_sync`` are copies; None where nothing is asked for. ``acks`` is what producers are to wait for.
+    """
+
+    name: str
+    acts: bool
+    names: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    factor: int | None = None
+    min_in_sync: int | None = None
+    acks: str | None = None
+    flush: str | None = None
+
+    def matches(self, topic: str) -> bool:
+        """Whether a topic is one that the policy speaks of: ``*`` and ``?`` stand for any characters, case counts."""
+        return _any(self.names, topic) and not _any(self.exclude, topic)
+
+
+def _any(patterns: Iterable[str], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
