@@ -155,6 +155,8 @@ MAY = [
     "watch backlogpolicies.floodwarden.dev",
     "patch messagebrokers.floodwarden.dev/status",
     "patch backlogpolicies.floodwarden.dev/status",
+    "watch deliverypolicies.floodwarden.dev",
+    "patch deliverypolicies.floodwarden.dev/status",
     "get secrets",
     "list pods",
     "get deployments.apps/scale",
@@ -163,6 +165,7 @@ MAY = [
     "update replicasets.apps/scale",
     "list horizontalpodautoscalers.autoscaling",
     "list scaledobjects.keda.sh",
+    "list kafkatopics.kafka.strimzi.io",
     "create events",
 ]
 MAY_NOT = [
@@ -172,6 +175,8 @@ MAY_NOT = [
     "update messagebrokers.floodwarden.dev",
     "patch backlogpolicies.floodwarden.dev",
     "delete backlogpolicies.floodwarden.dev",
+    "patch deliverypolicies.floodwarden.dev",
+    "patch kafkatopics.kafka.strimzi.io",
     "create messagebrokers.floodwarden.dev",
     "get deployments.apps",
     "update deployments.apps",

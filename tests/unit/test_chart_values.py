@@ -144,6 +144,7 @@ def test_the_operator_has_the_least_rights() -> None:
     assert {name for _, name, _ in writing} == {
         "messagebrokers/status",
         "backlogpolicies/status",
+        "deliverypolicies/status",
         "deployments/scale",
         "statefulsets/scale",
         "replicasets/scale",
