@@ -1,6 +1,6 @@
 """`make bench`: measures what the project promises in numbers, prints a table and writes .bench/results.json.
 
-The parts are in the neighbours: `spikes`, `cost`, `failover`, `deciding`, `simulating`; `bounds` says what must hold.
+The parts are in the neighbours: `spikes`, `cost`, `failover`, `auditing`, `deciding`, `simulating`; `bounds` says what must hold.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+import auditing
 import cost
 import deciding
 import failover
@@ -39,10 +40,11 @@ class Plan:
     few: int = 100
     many: int = 1000
     failovers: int = failover.ROUNDS
+    audited: int = 2000
     times: cost.Times = field(default_factory=cost.Times)
 
 
-QUICK = Plan(10, 100, 3, cost.Times(requests=10, idle=20, onset=5, busy=20))
+QUICK = Plan(10, 100, 3, 200, cost.Times(requests=10, idle=20, onset=5, busy=20))
 
 
 def _arguments(parts: list[str]) -> argparse.Namespace:
@@ -60,6 +62,8 @@ def _on_ground(wanted: set[str], plan: Plan, attempt: Attempt) -> None:
         who = stack.enter_context(account(stage))
         if "spikes" in wanted:
             attempt("spikes", lambda: spikes.run(stage, who))
+        if "auditing" in wanted:
+            attempt("auditing", lambda: auditing.run(stage, who, plan.audited, plan.times.idle))
         if wanted & {"cost", "failover"}:
             stack.enter_context(topics(stage, plan.many))
         if "cost" in wanted:
@@ -76,7 +80,7 @@ def _large(attempt: Attempt) -> None:
 
 def main() -> int:
     """Measure, print, write; status 1 where a part could not be measured. A missed bound is told, and is no failure."""
-    parts = ["simulating", "deciding", "spikes", "cost", "failover"]
+    parts = ["simulating", "deciding", "spikes", "cost", "failover", "auditing"]
     given = _arguments(parts)
     wanted = set(given.only or parts)
     plan = QUICK if given.quick else Plan()

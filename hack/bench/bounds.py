@@ -53,6 +53,10 @@ BOUNDS = (
     Bound("api_writes_per_minute_idle_1000", "writes to the API server while nothing changes", most=6.0),
     Bound("start_to_first_decision_seconds_1000", "from the process's start until each policy was decided once", most=10.0),
     Bound("failover_seconds_max", "from kill -9 until the other replica decides, slowest of ten", most=20.0),
+    Bound("audit_seconds_2000_topics", "an audit of 2,000 topics, 12,000 partitions, on three nodes", most=5.0),
+    Bound("audit_requests_2000_topics", "requests to the brokers for it", most=60.0),
+    Bound("audit_idle_cores_2000_topics", "CPU that audits add, one a minute", most=0.02),
+    Bound("status_kib_max", "a DeliveryPolicy's status, every topic in violation, KiB", most=64.0),
     Bound("sim_violation_ratio_vs_keda_like", "violations of the limit, simulated, beside a KEDA-like scaler's", most=0.5),
     Bound("sim_replica_hours_ratio_vs_keda_like", "replica-hours, likewise", most=1.1),
 )

@@ -23,6 +23,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 # What is in the bench's namespaces, policies first, so that nothing is scaled while it goes.
 COLLECTIONS = (
     "floodwarden.dev/v1alpha1/namespaces/{}/backlogpolicies",
+    "floodwarden.dev/v1alpha1/namespaces/{}/deliverypolicies",
     "floodwarden.dev/v1alpha1/namespaces/{}/messagebrokers",
     "bench.floodwarden.dev/v1/namespaces/{}/workers",
     "apps/v1/namespaces/{}/deployments",

@@ -24,7 +24,7 @@ def _load(name: str) -> ModuleType:
 
 bounds = _load("bounds")
 
-# What the issue "Fit for production" asks for: at most, at least, or as much as another one.
+# What the issues "Fit for production" and "Delivery settings on Kafka" ask for: at most, at least, or as much as another one.
 PROMISED = {
     "spike_to_scale_seconds_median": "≤ 2",
     "spike_to_scale_seconds_max": "≤ 4",
@@ -39,6 +39,10 @@ PROMISED = {
     "api_writes_per_minute_idle_1000": "≤ 6",
     "start_to_first_decision_seconds_1000": "≤ 10",
     "failover_seconds_max": "≤ 20",
+    "audit_seconds_2000_topics": "≤ 5",
+    "audit_requests_2000_topics": "≤ 60",
+    "audit_idle_cores_2000_topics": "≤ 0.02",
+    "status_kib_max": "≤ 64",
     "sim_violation_ratio_vs_keda_like": "≤ 0.5",
     "sim_replica_hours_ratio_vs_keda_like": "≤ 1.1",
 }

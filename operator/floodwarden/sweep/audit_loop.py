@@ -49,6 +49,7 @@ class AuditLoop:
         self._wake = asyncio.Event()
         self._audited: list[object] = []  # the policies as of the last audit
         self._alive_at = clock.now()
+        self._requests = 0  # of this audit
 
     @property
     def interval(self) -> float:
@@ -88,6 +89,7 @@ class AuditLoop:
         watches = list(self._watches(self.key))
         self._audited = [watch.policy for watch in watches]
         active = [watch for watch in watches if not watch.policy.paused]
+        self._requests = 0
         outcomes: Mapping[str, Audited | Gap] = await self._outcomes(active) if active else {}
         if not active:
             await self._disconnect()
@@ -99,7 +101,7 @@ class AuditLoop:
             if gaps:
                 self._services.metrics.audit_failed(self.key, gaps[0].reason.value)
             else:
-                self._services.metrics.audit(self.key, clock.now() - began)
+                self._services.metrics.audit(self.key, clock.now() - began, self._requests)
 
     async def _outcomes(self, watches: Collection[DeliveryWatch]) -> dict[str, Audited | Gap]:
         """What the audit brought each policy, by its name."""
@@ -111,6 +113,7 @@ class AuditLoop:
         settings = {need.setting for one in wishes for need in one.requirements}
         try:
             survey = await adapter.survey(lambda name: any(one.matches(name) for one in wishes), settings)
+            self._requests = survey.requests
             if isinstance(owners, str):  # nobody can tell whose topics they are: look, and leave alone
                 gap = Gap(Reason.AUDIT_PARTIAL, owners)
                 found = audit(survey, [replace(one, acts=False) for one in wishes], {})
@@ -143,6 +146,7 @@ class AuditLoop:
             lost = Unknown(error.reason, f"it was written, but could not be read back: {error}")
             failed = {change: refused.get(change, lost) for change in wanted}
             return {name: Audited(findings, (), _of(name, wanted, failed)) for name, findings in found.items()}
+        self._requests += again.requests
         others = {name: topic for name, topic in survey.topics.items() if name not in topics}
         left = audit(replace(again, topics={**others, **again.topics}), wishes, owners)
         failed = {

@@ -116,6 +116,9 @@ class Metrics:
             registry=self.registry,
             buckets=_AUDIT_BUCKETS,
         )
+        self._audit_requests = Counter(
+            "floodwarden_audit_requests", "Requests sent to the brokers by audits.", _BROKER, registry=self.registry
+        )
         self._audit_failures = Counter(
             "floodwarden_audit_failures",
             "Audits that could read nothing, by reason.",
@@ -187,9 +190,10 @@ class Metrics:
         for done, changes in (("written", outcome.written), ("failed", outcome.failed)):
             self._repairs.labels(*names, done).inc(len(changes))
 
-    def audit(self, key: Key, seconds: float) -> None:
+    def audit(self, key: Key, seconds: float, requests: int) -> None:
         """An audit that read something."""
         self._audits.labels(key.namespace, key.name).observe(seconds)
+        self._audit_requests.labels(key.namespace, key.name).inc(requests)
 
     def audit_failed(self, key: Key, reason: str) -> None:
         """An audit that could read nothing."""
@@ -226,7 +230,15 @@ class Metrics:
 
     def forget_broker(self, key: Key) -> None:
         """The broker is gone, and its series with it."""
-        for metric in (self._sweeps, self._requests, self._failures, self._nodes, self._audits, self._audit_failures):
+        for metric in (
+            self._sweeps,
+            self._requests,
+            self._failures,
+            self._nodes,
+            self._audits,
+            self._audit_requests,
+            self._audit_failures,
+        ):
             metric.remove_by_labels({"namespace": key.namespace, "broker": key.name})
 
     def _set_state(self, key: Key, shown: _Shown, state: Reason | None) -> None:

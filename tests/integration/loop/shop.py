@@ -57,7 +57,7 @@ class Shop:
         self._keep_evidence()
         for name in self._namespaces:
             # Policies first, so that nothing is scaled while it goes; consumers leave their groups before these can.
-            self.kubectl.run("delete", "fwbp,fwmb", "--all", "-n", name)
+            self.kubectl.run("delete", "fwbp,fwdp,fwmb", "--all", "-n", name)
             self.kubectl.run("delete", "deployments,statefulsets,replicasets", "--all", "-n", name)
         for name in self._namespaces:
             self.kubectl.run("delete", "pods", "--all", "--grace-period=3", "-n", name)
@@ -216,7 +216,7 @@ class Shop:
     def _keep_evidence(self) -> None:
         """What Floodwarden wrote about this shop, for the search for secrets after the session."""
         for name in self._namespaces:
-            told = self.kubectl.run("get", "fwbp,fwmb,events", "-n", name, "-o", "yaml")
+            told = self.kubectl.run("get", "fwbp,fwdp,fwmb,events", "-n", name, "-o", "yaml")
             EVIDENCE.keep(f"status and Events of namespace {name}", told)
         if self.operator.running:
             EVIDENCE.keep("metrics", self.operator.get("/metrics")[1])
@@ -324,7 +324,7 @@ class Shop:
             told = [
                 self.kubectl.run("get", kind, "-n", namespace, "-o", form)
                 for namespace in self._namespaces
-                for kind, form in (("fwbp", "yaml"), ("fwmb", "yaml"), ("deployments,pods", "wide"), ("events", "wide"))
+                for kind, form in (("fwbp,fwdp,fwmb", "yaml"), ("deployments,pods", "wide"), ("events", "wide"))
             ]
         except KubectlError as error:
             told = [str(error)]
