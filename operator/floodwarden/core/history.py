@@ -87,7 +87,8 @@ class History:
     def _sweep_without_change(self, at: float, reading: Reading) -> bool:
         """Whether nothing at all has moved since the last sweep: then what is known lasts longer, and that is all."""
         whole = self._counted == len(reading.partitions) == len(self.tracks)
-        if not whole or not self.sweeps or reading.partitions != self._read:
+        same = reading.partitions is self._read or reading.partitions == self._read
+        if not whole or not self.sweeps or not same:
             return False
         for track in self.tracks.values():
             track.end.stay(at)

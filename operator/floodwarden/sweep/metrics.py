@@ -169,10 +169,14 @@ class Metrics:
                 _set(gauge, shown.gauges, key, value)
         if state is not shown.state:
             self._set_state(key, shown, state)
-        decisions = shown.decisions.get(decision.reason)
+        self.decided(key, decision.reason)
+
+    def decided(self, key: Key, reason: Reason) -> None:
+        """One decision more, or one that stands once more."""
+        shown = self._shown.setdefault(key, _Shown())
+        decisions = shown.decisions.get(reason)
         if decisions is None:
-            decisions = self._decisions.labels(key.namespace, key.name, decision.reason.value)
-            shown.decisions[decision.reason] = decisions
+            decisions = shown.decisions[reason] = self._decisions.labels(key.namespace, key.name, reason.value)
         decisions.inc()
 
     def delivery(self, key: Key, outcome: Audited | Gap) -> None:

@@ -35,7 +35,9 @@ from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
 NEVER = float("-inf")
+AT_REST = (Reason.STEADY, Reason.ASLEEP)
 LOOK_EVERY = (10.0, 20.0)  # seconds between two looks at a target that nothing is expected of; each policy has its own pace
+QUIET_FOR = 5.0  # seconds for which a decision stands while nothing at all moves
 RETRY_STEP = 15.0  # seconds until a step that the API server refused is tried again
 RETRY_STATUS = 2.0  # seconds until a status that could not be written is tried again
 POLICIES = StatusResource(f"{GROUP}/{VERSION}", "backlogpolicies")
@@ -69,6 +71,7 @@ class PolicyWatch:
         self._status_not_before = 0.0
         self._built: tuple[tuple[object, ...], dict[str, Any]] | None = None  # what the last status was built from, and it
         self._newer: tuple[BacklogPolicy, float] | None = None  # a changed spec, until the running sweep has ended
+        self._quiet: tuple[Reading, Reason, float] | None = None  # a reading with nothing to do, what was decided, and when
         self._sweeping = asyncio.Lock()
 
     @property
@@ -91,7 +94,7 @@ class PolicyWatch:
         if self._newer is None or self._sweeping.locked():
             return
         (policy, sweep_interval), self._newer = self._newer, None
-        before, self._resource = self._resource, policy
+        before, self._resource, self._quiet = self._resource, policy, None
         self._policy = policy.wishes(sweep_interval)
         if before.metadata.generation == policy.metadata.generation and before.metadata.uid == policy.metadata.uid:
             return
@@ -112,8 +115,21 @@ class PolicyWatch:
         An answer to a question that the policy no longer asks, because it was edited or deleted meanwhile, is left alone.
         """
         async with self._sweeping:
-            if self._current and query.subscription == self._policy.subscription:
+            if not self._current or query.subscription != self._policy.subscription:
+                return
+            if self._quiet is not None and caution is None and self._nothing_new(*self._quiet, reading, at):
+                self._history.record(at, self._quiet[0])
+                self._services.metrics.decided(self.key, self._quiet[1])
+            else:
                 await self._sweep(reading, at, caution)
+
+    def _nothing_new(self, last: Reading, _: Reason, decided_at: float, reading: Reading | Unknown, at: float) -> bool:
+        """Whether the last decision stands: no message came or was read since, and nobody has just looked at the target.
+
+        Of a thousand policies most are like that at any moment. Edits, rivals and hands on the status are found a little later.
+        """
+        seen = self._glance is not None and self._glance.done()
+        return reading is last and at - decided_at < QUIET_FOR and not seen
 
     @property
     def _current(self) -> bool:
@@ -147,6 +163,8 @@ class PolicyWatch:
             decision, blocker = await self._act(decision, seen, at)
         self._attend = decision.attend or decision.replicas is not None
         acted = self._memory is not decided
+        still = seen.lag == 0 and blocker is None and caution is None and not self._attend and decision.reason in AT_REST
+        self._quiet = (reading, decision.reason, at) if still and isinstance(reading, Reading) else None
         if self._current or (acted and self._exists):
             await self._tell(seen, decision, blocker, past, at)
         else:

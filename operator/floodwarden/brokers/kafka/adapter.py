@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import is_
 from typing import Final
 
 from floodwarden.brokers.kafka.groups import Commits, Groups
-from floodwarden.brokers.kafka.logs import Extent, Logs
+from floodwarden.brokers.kafka.logs import Extent, Extents, Logs
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.brokers.kafka.security import Security
 from floodwarden.brokers.kafka.topics import Topic, Topics
@@ -41,6 +42,7 @@ class KafkaBroker:
         self._topics = Topics(self._nodes)
         self._groups = Groups(self._nodes)
         self._logs = Logs(self._nodes, self._topics)
+        self._last: dict[Subscription, tuple[tuple[object, ...], Reading | Unknown]] = {}  # each reading, and what it was made of
 
     async def observe(self, queries: Collection[Query]) -> Snapshot:
         """See ``Broker.observe``; ends within 8 seconds."""
@@ -57,10 +59,11 @@ class KafkaBroker:
         topics = {topic for subscription in subscriptions for topic in _topics_of(subscription, commits)}
         await self._topics.refresh(topics)
         extents = await self._logs.read(topics)
-        readings = {
-            subscription: self._reading(subscription, commits[subscription.group], extents, described)
+        self._last = {
+            subscription: self._read(subscription, commits[subscription.group], extents, described)
             for subscription in subscriptions
         }
+        readings = {subscription: reading for subscription, (_, reading) in self._last.items()}
         return Snapshot(
             readings=readings,
             requests=self._nodes.requests - sent_before,
@@ -73,11 +76,28 @@ class KafkaBroker:
         """See ``Broker.close``."""
         await self._nodes.close()
 
+    def _read(
+        self,
+        subscription: Subscription,
+        commits: Commits | Unknown,
+        extents: Mapping[str, Extents],
+        described: Mapping[str, Group | Unknown],
+    ) -> tuple[tuple[object, ...], Reading | Unknown]:
+        """A reading, the very one of the last sweep where it is made of the same parts."""
+        names = () if isinstance(commits, Unknown) else _names(subscription, commits)
+        parts: list[object] = [commits, described.get(subscription.group)]
+        for name in names:
+            parts += (self._topics[name], extents.get(name))
+        last = self._last.get(subscription)
+        if last is not None and len(parts) == len(last[0]) and all(map(is_, parts, last[0])):
+            return last
+        return tuple(parts), self._reading(subscription, commits, extents, described)
+
     def _reading(
         self,
         subscription: Subscription,
         commits: Commits | Unknown,
-        extents: Mapping[Partition, Extent | Unknown],
+        extents: Mapping[str, Extents],
         described: Mapping[str, Group | Unknown],
     ) -> Reading | Unknown:
         if isinstance(commits, Unknown):
@@ -90,7 +110,7 @@ class KafkaBroker:
             if isinstance(topic, Topic):
                 incarnations[name] = topic.id
                 for partition in topic.leaders:
-                    partitions[partition] = _offsets(extents[partition], commits.get(partition))
+                    partitions[partition] = _offsets(extents[name][partition], commits.get(partition))
             elif topic.reason is not UnknownReason.TOPIC_MISSING:
                 # Which partitions it has is not known, so nothing can be said of the whole.
                 return topic

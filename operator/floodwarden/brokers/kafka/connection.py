@@ -14,6 +14,7 @@ from typing import Final
 
 from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.errors import RequestError, failed, from_code, from_exception
+from floodwarden.brokers.kafka.positions import Positions
 from floodwarden.brokers.kafka.security import Security
 from floodwarden.core.observation import UnknownReason
 
@@ -43,7 +44,8 @@ class Connection:
         self._count = count
         self._correlation = 0
         self._waiting: dict[int, _Waiting] = {}
-        self._asked: tuple[protocol.Request, bytes] | None = None  # for positions, the last time
+        self._asked: dict[str, tuple[protocol.Request, bytes]] = {}  # for positions, the last time
+        self._positions = Positions()
         self._failure: RequestError | None = None
         self._expires: float | None = None
         self._versions: protocol.Versions | None = None
@@ -126,11 +128,13 @@ class Connection:
 
     def _encode(self, request: protocol.Request, version: int, correlation: int) -> bytes:
         """Positions are asked for with the same object again and again: encoding it takes as long as reading the answer."""
-        if protocol.name(request) != "ListOffsets":
+        name = protocol.name(request)
+        if name not in ("ListOffsets", "OffsetFetch"):
             return protocol.encode(request, version, correlation, CLIENT_ID)
-        if self._asked is None or self._asked[0] is not request:
-            self._asked = request, protocol.encode(request, version, correlation, CLIENT_ID)
-        return protocol.numbered(self._asked[1], correlation)
+        asked = self._asked.get(name)
+        if asked is None or asked[0] is not request:
+            asked = self._asked[name] = request, protocol.encode(request, version, correlation, CLIENT_ID)
+        return protocol.numbered(asked[1], correlation)
 
     async def _receive(self) -> None:
         """Hand every answer to whoever waits for it, until the connection ends."""
@@ -153,7 +157,8 @@ class Connection:
         waiting = self._waiting.pop(protocol.correlation_of(payload))
         # Nobody waits any more where the caller was cancelled.
         if not waiting.answer.done():
-            waiting.answer.set_result(protocol.decode(waiting.request, payload))
+            read = self._positions.read(waiting.request, payload)
+            waiting.answer.set_result(read if read is not None else protocol.decode(waiting.request, payload))
 
     async def _negotiate(self) -> None:
         """Ask which versions the node understands, in the newest version of that question it understands itself."""

@@ -38,11 +38,14 @@ class Groups:
         self._nodes = nodes
         self._coordinators: dict[str, int] = {}
         self._modern: set[str] = set()
+        self._requests: dict[int, tuple[list[str], protocol.Request]] = {}  # by node, with the groups it asks for
+        self._known: dict[str, tuple[protocol.Response, tuple[int, Commits | None]]] = {}  # what each group's last answer said
 
     def keep(self, groups: Collection[str]) -> None:
         """Forget all groups but these."""
         self._coordinators = {group: node for group, node in self._coordinators.items() if group in groups}
         self._modern &= set(groups)
+        self._known = {group: known for group, known in self._known.items() if group in groups}
 
     async def commits(self, groups: Collection[str]) -> dict[str, Commits | Unknown]:
         """What each group has committed, by partition; empty for a group that never committed or does not exist."""
@@ -98,8 +101,18 @@ class Groups:
         return failures
 
     async def _fetch(self, node: int, groups: list[str]) -> Answers[Commits]:
-        answer = await self._nodes.send(node, protocol.offset_fetch(groups))
-        return {group.group_id: _commits(group) for group in answer.groups}
+        asked = self._requests.get(node)
+        if asked is None or asked[0] != groups:
+            asked = self._requests[node] = groups, protocol.offset_fetch(groups)
+        answer = await self._nodes.send(node, asked[1])
+        return {group.group_id: self._commits(group) for group in answer.groups}
+
+    def _commits(self, group: protocol.Response) -> tuple[int, Commits | None]:
+        """What a group has committed: the same object as long as the answer is."""
+        known = self._known.get(group.group_id)
+        if known is None or known[0] is not group:
+            known = self._known[group.group_id] = group, _commits(group)
+        return known[1]
 
     async def _describe(self, node: int, groups: list[str]) -> Answers[Group]:
         """Ask in the protocol each group spoke last, and the groups not found so in the other one."""

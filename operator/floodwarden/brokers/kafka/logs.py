@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from floodwarden.brokers.kafka import protocol
@@ -27,6 +28,36 @@ class Extent(NamedTuple):
     end: int
 
 
+Extents = Mapping[Partition, Extent | Unknown]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Whom to ask for what: the same as long as the metadata is."""
+
+    topics: Mapping[str, Topic]
+    led: Mapping[Partition, int]
+    by_node: Mapping[int, Mapping[str, list[int]]]
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What came back, from all nodes: for each topic what each of its leaders listed, and what failed."""
+
+    listed: dict[str, list[protocol.Response]] = field(default_factory=lambda: defaultdict(list))
+    failures: dict[Partition, Unknown] = field(default_factory=dict)
+    stale: list[Partition] = field(default_factory=list)
+
+    def offsets(self, topic: str) -> dict[int, int]:
+        """What was told of a topic, by partition."""
+        return {
+            entry.partition_index: entry.offset
+            for part in self.listed[topic]
+            for entry in part.partitions
+            if not entry.error_code
+        }
+
+
 class Logs:
     """Reads the extent of partitions' logs."""
 
@@ -38,56 +69,81 @@ class Logs:
         self._incarnations: dict[str, str] = {}
         self._requests: dict[tuple[int, int], tuple[Mapping[str, list[int]], protocol.Request]] = {}  # by node and what for
         self._starts_read_at: float | None = None
+        self._planned: _Plan | None = None
+        self._known: dict[
+            str, tuple[Topic, list[protocol.Response], Extents]
+        ] = {}  # each topic's extents, and what they were made of
 
-    async def read(self, names: Collection[str]) -> dict[Partition, Extent | Unknown]:
-        """The extent of every partition of these topics, as far as the metadata has them.
+    async def read(self, names: Collection[str]) -> dict[str, Extents]:
+        """The extent of every partition of these topics, as far as the metadata has them, by topic.
 
-        Where the metadata turns out to be old, it is read again and the topics concerned are asked once more.
+        As long as nothing of a topic moves, its extents are the same object. Where the metadata turns out to be old, it is read
+        again and the topics concerned are asked once more.
         """
         self._forget_old(names)
         extents, doubtful = await self._read(names)
         if doubtful:
             await self._topics.read(doubtful)
             self._forget_recreated(doubtful)
-            extents = {partition: extent for partition, extent in extents.items() if partition.topic not in doubtful}
             extents.update((await self._read(doubtful))[0])
         return extents
 
-    async def _read(self, names: Iterable[str]) -> tuple[dict[Partition, Extent | Unknown], set[str]]:
+    async def _read(self, names: Iterable[str]) -> tuple[dict[str, Extents], set[str]]:
         """One round: the extents, and the topics whose metadata may be old."""
-        leaders: dict[Partition, int | Unknown] = {}
-        for name in names:
-            topic = self._topics[name]
-            if isinstance(topic, Topic):
-                leaders.update(topic.leaders)
-        led = {partition: leader for partition, leader in leaders.items() if not isinstance(leader, Unknown)}
-        startless = {partition: leader for partition, leader in led.items() if partition not in self._starts}
-        ends, starts = await asyncio.gather(self._ask(led, protocol.LATEST), self._ask(startless, protocol.EARLIEST))
+        plan = self._plan(names)
+        startless = {partition: leader for partition, leader in plan.led.items() if partition not in self._starts}
+        ends, starts = await asyncio.gather(
+            self._ask(plan.by_node, protocol.LATEST), self._ask(_by_node(startless), protocol.EARLIEST)
+        )
         doubtful = {partition.topic for answers in (ends, starts) for partition in answers.stale}
+        for name in starts.listed:
+            self._starts.update((Partition(name, index), offset) for index, offset in starts.offsets(name).items())
+            self._known.pop(name, None)
+        failed = {partition.topic for answers in (ends, starts) for partition in answers.failures}
+        extents: dict[str, Extents] = {}
+        for name, topic in plan.topics.items():
+            known, listed = self._known.get(name), ends.listed.get(name, [])
+            if known is not None and name not in failed and known[0] is topic and _same(known[1], listed):
+                extents[name] = known[2]
+                continue
+            extents[name] = found = self._extents_of(name, topic, ends, starts, doubtful)
+            self._known.pop(name, None)
+            if name not in failed:
+                self._known[name] = topic, listed, found
+        return extents, doubtful
+
+    def _plan(self, names: Iterable[str]) -> _Plan:
+        topics = {name: topic for name in names if isinstance(topic := self._topics[name], Topic)}
+        before = self._planned
+        if before is not None and before.topics.keys() == topics.keys() and all(before.topics[n] is topics[n] for n in topics):
+            return before
+        leaders = {partition: leader for topic in topics.values() for partition, leader in topic.leaders.items()}
+        led = {partition: leader for partition, leader in leaders.items() if not isinstance(leader, Unknown)}
+        self._planned = _Plan(topics, led, _by_node(led))
+        return self._planned
+
+    def _extents_of(self, name: str, topic: Topic, ends: _Answers, starts: _Answers, doubtful: set[str]) -> Extents:
+        offsets = ends.offsets(name)
         extents: dict[Partition, Extent | Unknown] = {}
-        self._starts.update(starts.offsets)
-        for partition, leader in leaders.items():
+        for partition, leader in topic.leaders.items():
             if isinstance(leader, Unknown):
                 extents[partition] = leader
                 continue
-            end, start = ends.offsets.get(partition), self._starts.get(partition)
+            end, start = offsets.get(partition.number), self._starts.get(partition)
             if end is None or start is None:
                 failure = ends.failures.get(partition) or starts.failures.get(partition)
                 extents[partition] = failure or Unknown(UnknownReason.BROKER_ERROR, f"{partition}: the broker left it out")
                 continue
             if end < self._ends.get(partition, 0):
                 # The topic was re-created, or its log cut: neither its start nor its id may be what is remembered.
-                doubtful.add(partition.topic)
+                doubtful.add(name)
                 del self._starts[partition]
             self._ends[partition] = end
             # A start read after the end may have overtaken it: then all up to there is gone, and the end is at least there.
             extents[partition] = Extent(start, max(start, end))
-        return extents, doubtful
+        return extents
 
-    async def _ask(self, leaders: Mapping[Partition, int], at: int) -> _Answers:
-        by_node: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for (topic, index), node in leaders.items():
-            by_node[node][topic].append(index)
+    async def _ask(self, by_node: Mapping[int, Mapping[str, list[int]]], at: int) -> _Answers:
         answers = _Answers()
         await asyncio.gather(*(self._ask_node(node, wanted, at, answers) for node, wanted in by_node.items()))
         return answers
@@ -95,7 +151,7 @@ class Logs:
     def _request(self, node: int, wanted: Mapping[str, list[int]], at: int) -> protocol.Request:
         """The request that was sent last time, where it asks for the same: making one takes as long as reading the answer."""
         known = self._requests.get((node, at))
-        if known is None or known[0] != wanted:
+        if known is None or (known[0] is not wanted and known[0] != wanted):
             known = self._requests[node, at] = (wanted, protocol.list_offsets(wanted, at))
         return known[1]
 
@@ -108,16 +164,14 @@ class Logs:
             answers.stale.extend(lost)
             return
         for topic in answer.topics:
-            name = topic.name
+            answers.listed[topic.name].append(topic)
             for entry in topic.partitions:
-                partition = Partition(name, entry.partition_index)
                 if entry.error_code:
+                    partition = Partition(topic.name, entry.partition_index)
                     what = f"partition {partition} on node {self._nodes.label(node)}"
                     answers.failures[partition] = from_code(entry.error_code, what)
                     if entry.error_code in STALE_METADATA:
                         answers.stale.append(partition)
-                else:
-                    answers.offsets[partition] = entry.offset
 
     def _forget_old(self, names: Collection[str]) -> None:
         """Drop what is remembered of other topics, of other incarnations, and all starts when their time has come."""
@@ -125,6 +179,7 @@ class Logs:
         if self._starts_read_at is None or now - self._starts_read_at >= START_SECONDS:
             self._starts, self._starts_read_at = {}, now
             self._ends = {partition: end for partition, end in self._ends.items() if partition.topic in names}
+            self._known = {name: known for name, known in self._known.items() if name in names}
         self._forget_recreated(names)
 
     def _forget_recreated(self, names: Iterable[str]) -> None:
@@ -132,15 +187,19 @@ class Logs:
             topic = self._topics[name]
             if isinstance(topic, Topic) and self._incarnations.get(name) != topic.id:
                 self._incarnations[name] = topic.id
+                self._known.pop(name, None)
                 for partition in topic.leaders:
                     self._starts.pop(partition, None)
                     self._ends.pop(partition, None)
 
 
-class _Answers:
-    """What came back for each partition asked about, from all nodes."""
+def _by_node(leaders: Mapping[Partition, int]) -> dict[int, dict[str, list[int]]]:
+    by_node: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for (topic, index), node in leaders.items():
+        by_node[node][topic].append(index)
+    return by_node
 
-    def __init__(self) -> None:
-        self.offsets: dict[Partition, int] = {}
-        self.failures: dict[Partition, Unknown] = {}
-        self.stale: list[Partition] = []
+
+def _same(before: list[protocol.Response], now: list[protocol.Response]) -> bool:
+    """Whether these are the very objects of the last answers: nothing moved. Answers come in any order."""
+    return len(before) == len(now) and {id(part) for part in before} == {id(part) for part in now}

@@ -70,7 +70,9 @@ class Topics:
     def _take(self, answer: protocol.Response) -> None:
         brokers = {broker.node_id: address(broker.host, broker.port) for broker in answer.brokers}
         for topic in answer.topics:
-            self._known[topic.name] = _topic(topic)
+            found = _topic(topic)
+            if found != self._known.get(topic.name):  # else what was made of the same metadata still holds
+                self._known[topic.name] = found
         known = [topic for topic in self._known.values() if isinstance(topic, Topic)]
         self._nodes.learn(brokers, frozenset().union(*(topic.nodes for topic in known)))
 
