@@ -105,6 +105,7 @@ class ApiProxy:
         if verb == "list":
             self.lists[request.headers.get("User-Agent", "")] += 1
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        headers["Accept-Encoding"] = "identity"  # long lists would come compressed, and are passed on as they come
         generation = self._generation
         try:
             async with self._session.request(
