@@ -119,7 +119,8 @@ class BrokerLoop:
         ended = clock.now()
         if isinstance(outcome, Snapshot):
             self._services.metrics.sweep(self.key, ended - began, outcome.requests, len(outcome.unreachable))
-        await self._tell(outcome, len(queries), began, ended)
+        audited = sum(self._resource.allows(one.metadata.namespace) for one in self._services.store.deliveries_of(self.key))
+        await self._tell(outcome, len(queries) + audited, began, ended)
 
     async def _connect(self, now: float) -> None:
         """Have an adapter that speaks with the Secrets as they are now, or an obstacle that says why not."""

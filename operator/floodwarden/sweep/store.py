@@ -141,9 +141,9 @@ class Store:
             self._disclaim(found)
             self.changed.set()
 
-    def policies_of(self, broker: Key) -> list[BacklogPolicy]:
-        """The policies that name this broker, allowed or not."""
-        return [policy for policy in self.policies.values() if Key(*policy.broker) == broker]
+    def deliveries_of(self, broker: Key) -> list[DeliveryPolicy]:
+        """The delivery policies that name this broker, allowed or not."""
+        return [policy for policy in self.deliveries.values() if Key(*policy.broker) == broker]
 
     def holder(self, target: TargetRef) -> BacklogPolicy | None:
         """The policy that has a target: of several the one created first, and among those the first by name.

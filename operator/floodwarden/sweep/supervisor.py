@@ -24,7 +24,7 @@ from floodwarden.sweep.delivery_watch import DeliveryWatch
 from floodwarden.sweep.refusal import tell_refused
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.shares import Shares
-from floodwarden.sweep.store import Key, Refused
+from floodwarden.sweep.store import Key, Refused, key_of
 from floodwarden.sweep.watch import PolicyWatch
 
 ROUND = 2.0  # seconds between two rounds while nothing changes
@@ -195,9 +195,9 @@ class Supervisor:
         """The watches of the policies that this broker's audit is for."""
         store = self._services.store
         return [
-            self._deliveries[key]
-            for key, policy in store.deliveries.items()
-            if Key(*policy.broker) == broker and key in self._deliveries and broker_obstacle(policy, store) is None
+            self._deliveries[key_of(policy)]
+            for policy in store.deliveries_of(broker)
+            if key_of(policy) in self._deliveries and broker_obstacle(policy, store) is None
         ]
 
     async def _sweep_orphans(self) -> None:
