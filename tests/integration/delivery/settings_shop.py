@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource  # type: ignore[attr-defined]
 
 from tests.contract.kafka.real_kafka import NODES
-from tests.integration.loop.shop import API, BROKER, Shop
+from tests.integration.loop.shop import BROKER, Shop
 
-POLICY = "safe"
 _SET = re.compile(r"^  ([a-z.]+)=(\S*) sensitive=", re.MULTILINE)
 
 
 class SettingsShop(Shop):
-    """``policy`` of it is a DeliveryPolicy, here called ``delivery``."""
-
-    def delivery(
-        self,
-        *,
-        name: str = POLICY,
-        annotations: Mapping[str, str] | None = None,
-        match: Mapping[str, Any] | None = None,
-        **spec: Any,
-    ) -> None:
-        """Apply a DeliveryPolicy for the shop's topic."""
-        metadata = {"name": name, "namespace": self.namespace, "annotations": dict(annotations or {})}
-        wanted = {"brokerRef": {"name": BROKER}, "match": match or {"names": [self.topic]}, **spec}
-        self.kubectl.apply({"apiVersion": API, "kind": "DeliveryPolicy", "metadata": metadata, "spec": wanted})
+    """Its DeliveryPolicy is called ``safe``."""
 
     def make_single(self) -> str:
         """The shop's topic, with one replica."""

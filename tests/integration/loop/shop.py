@@ -29,6 +29,7 @@ from tests.support.operator_process import OperatorProcess
 API = f"{GROUP}/{VERSION}"
 POLICY = "billing"
 BROKER = "main"
+DELIVERY = "safe"
 SWEEP = "500ms"
 PUBLIC_KEYS = ("username", "ca.crt", "tls.crt")  # of a Secret: what may be shown
 
@@ -121,6 +122,19 @@ class Shop:
         }
         metadata = {"name": name, "namespace": namespace or self.namespace, "annotations": dict(annotations or {})}
         self.kubectl.apply({"apiVersion": API, "kind": "BacklogPolicy", "metadata": metadata, "spec": merged})
+
+    def delivery(
+        self,
+        *,
+        name: str = DELIVERY,
+        annotations: Mapping[str, str] | None = None,
+        match: Mapping[str, Any] | None = None,
+        **spec: Any,
+    ) -> None:
+        """Apply a DeliveryPolicy for the shop's topic."""
+        metadata = {"name": name, "namespace": self.namespace, "annotations": dict(annotations or {})}
+        wanted = {"brokerRef": {"name": BROKER}, "match": match or {"names": [self.topic]}, **spec}
+        self.kubectl.apply({"apiVersion": API, "kind": "DeliveryPolicy", "metadata": metadata, "spec": wanted})
 
     def consumers(
         self,

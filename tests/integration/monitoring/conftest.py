@@ -60,6 +60,8 @@ def trouble(
         busy.idle(name="other")
         busy.policy(name="blind", brokerRef={"name": "gone"}, target={"name": "other"})
         busy.policy(name="lost", target={"name": "nowhere"})
+        busy.delivery(name="unsafe", retention={"atLeast": "8760h"})
+        busy.delivery(name="unread", brokerRef={"name": "gone"}, retention={"atLeast": "1h"})
         for shop in (busy, poisoned):
             shop.await_pods()
         stack.enter_context(busy.stream(32))  # more than two replicas can do, less in each partition than one can

@@ -57,6 +57,8 @@ def test_the_alerts_name_what_is_wrong(trouble: Shop, prometheus: Prometheus) ->
         ("FloodwardenPolicyBlocked", "lost"),
         ("FloodwardenReadingLost", "blind"),
         ("FloodwardenBrokerUnread", "gone"),
+        ("FloodwardenNotCompliant", "unsafe"),
+        ("FloodwardenAuditsFail", "gone"),
     }
 
     told: set[tuple[str, str]] = set()
