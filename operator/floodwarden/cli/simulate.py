@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from floodwarden.api.durations import duration_seconds
+from floodwarden.api.manifests import LARGEST
+from floodwarden.cli.files import understood, wrong
 from floodwarden.sim import manifests, trace
 from floodwarden.sim.chart import picture
 from floodwarden.sim.page import svg
@@ -25,8 +25,6 @@ from floodwarden.sim.study import Wanted, study
 from floodwarden.sim.summary import summarize
 
 NARROWEST, WIDEST = 60, 110  # columns
-
-Result = TypeVar("Result")
 
 
 class Output(StrEnum):
@@ -70,13 +68,13 @@ def simulate(
 ) -> None:
     """Try a policy before trusting it: the operator's own decisions against a model of partitions, consumers and pods."""
     if trace_file is not None and shape is not None:
-        raise _wrong("--trace and --shape", "give one of the two")
+        raise wrong("--trace and --shape", "give one of the two")
     try:
         seconds = duration_seconds(duration) if duration is not None else None
     except ValueError as error:
-        raise _wrong("--duration", str(error)) from error
-    subject = _understood(file, manifests.LARGEST, lambda text: manifests.subject(text, policy))
-    recorded = _understood(trace_file, trace.LARGEST, trace.read_trace) if trace_file is not None else None
+        raise wrong("--duration", str(error)) from error
+    subject = understood(file, LARGEST, lambda text: manifests.subject(text, policy))
+    recorded = understood(trace_file, trace.LARGEST, trace.read_trace) if trace_file is not None else None
     wanted = Wanted(
         Setting(partitions or 0, capacity, start_seconds, rebalance_seconds, commit_seconds, seed),
         shape or Shape.STEP,
@@ -90,12 +88,12 @@ def simulate(
     try:
         report = study(subject, wanted)
     except WrongInput as error:
-        raise _wrong("these options do not go together", str(error)) from error
+        raise wrong("these options do not go together", str(error)) from error
     if svg_file is not None:
         try:
             svg_file.write_text(svg(report, verdict(report)), encoding="utf-8")
         except OSError as error:
-            raise _wrong(str(svg_file), f"cannot be written: {error.strerror}") from error
+            raise wrong(str(svg_file), f"cannot be written: {error.strerror}") from error
     if output is Output.JSON:
         typer.echo(json.dumps(as_json(report), indent=2))
     else:
@@ -139,28 +137,3 @@ def _numbers(report: Report) -> Table:
     for name, values in rows.items():
         table.add_row(name, *values)
     return table
-
-
-def _understood(file: Path, largest: int, understand: Callable[[str], Result]) -> Result:
-    """What a file says; where it cannot be read or understood, the end, with a word on what to do."""
-    name = "standard input" if str(file) == "-" else str(file)
-    try:
-        if str(file) == "-":
-            content = sys.stdin.buffer.read(largest + 1)
-        else:
-            with file.open("rb") as opened:
-                content = opened.read(largest + 1)
-        if len(content) > largest:
-            raise WrongInput(f"it is larger than {largest / 1e6:g} MB; give a smaller one")
-        return understand(content.decode("utf-8-sig"))
-    except OSError as error:
-        raise _wrong(name, f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _wrong(name, "it is no text in UTF-8") from error
-    except WrongInput as error:
-        raise _wrong(name, str(error)) from error
-
-
-def _wrong(what: str, why: str) -> typer.Exit:
-    typer.echo(f"floodwarden: {what}: {why}", err=True)
-    return typer.Exit(2)

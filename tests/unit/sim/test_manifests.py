@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from floodhack.instance import CHECKOUT
+from floodwarden.api.manifests import ManifestError
 from floodwarden.sim.manifests import subject
-from floodwarden.sim.scenario import WrongInput
 
 BROKER = """
 apiVersion: floodwarden.dev/v1alpha1
@@ -57,9 +57,9 @@ def test_one_of_several() -> None:
     other = POLICY.replace("name: billing, namespace", "name: other, namespace").replace("10000", "7")
     both = f"{POLICY}---\n{other}"
     assert subject(both, "other").policy.max_messages == 7
-    with pytest.raises(WrongInput, match="it holds 2 BacklogPolicies; choose one with --policy: billing, other"):
+    with pytest.raises(ManifestError, match="it holds 2 BacklogPolicies; choose one with --policy: billing, other"):
         subject(both)
-    with pytest.raises(WrongInput, match="there is no BacklogPolicy third in it; choose from: billing, other"):
+    with pytest.raises(ManifestError, match="there is no BacklogPolicy third in it; choose from: billing, other"):
         subject(both, "third")
 
 
@@ -83,7 +83,7 @@ WRONG = {
 @pytest.mark.parametrize(("text", "says"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_said(text: str, says: str) -> None:
     """A policy that runs here can be applied; one that cannot says why, with the field."""
-    with pytest.raises(WrongInput) as refusal:
+    with pytest.raises(ManifestError) as refusal:
         subject(text)
     assert says in str(refusal.value)
 
