@@ -139,14 +139,14 @@ def parsed(resource: type[Kind], body: Mapping[str, Any]) -> Kind:
     if body.get("apiVersion") != wanted:
         raise ManifestError(f"{kind}: apiVersion is {body.get('apiVersion')!r}; write {wanted}")
     schema = object_schema(resource)
-    unknown = next(_unknown_fields(schema, body), None)
-    if unknown is not None:
-        raise ManifestError(f"{kind}: {unknown}")
+    wrong = next(chain(_unknown_fields(schema, body), _unmatched(schema, body)), None)
+    if wrong is not None:
+        raise ManifestError(f"{kind}: {wrong}")
     try:
         found = resource.parse({**body, "metadata": {"namespace": DEFAULT_NAMESPACE, **_metadata(body)}})
     except InvalidManifest as error:
         raise ManifestError(f"{kind}: {error}") from error
-    against = next(chain(_misnamed(found), _unmatched(schema, body), _against(found)), None)
+    against = next(chain(_misnamed(found), _against(found)), None)
     if against is not None:
         raise ManifestError(f"{kind}: {against}")
     return found

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
+from floodwarden.cli.check import check
+from floodwarden.cli.explain import explain
 from floodwarden.cli.logs import configure
 from floodwarden.cli.simulate import simulate
 from floodwarden.cluster.client import ClusterConfigError
@@ -16,9 +22,25 @@ from floodwarden.cluster.leases import own_namespace
 from floodwarden.handlers.process import run as run_process
 from floodwarden.sweep.shares import Superseded
 
+PLUGIN: Final = "kubectl-floodwarden"
+HELP: Final = f"""Keeps messages from being lost and backlogs from flooding.
+
+With a symlink to this program named {PLUGIN} on the PATH, every command is one of kubectl's too: kubectl floodwarden check.
+"""
+
+
+class Program(TyperGroup):
+    """Calls itself as it was called."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *more: Any, **options: Any) -> Any:
+        as_plugin = Path(sys.argv[0]).name == PLUGIN
+        return super().main(args, "kubectl floodwarden" if as_plugin else prog_name, *more, **options)
+
+
 app = typer.Typer(
     name="floodwarden",
-    help="Keeps messages from being lost and backlogs from flooding.",
+    cls=Program,
+    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -81,6 +103,8 @@ def run(
 
 
 app.command()(simulate)
+app.command()(check)
+app.command()(explain)
 
 
 @app.command("version")

@@ -1,0 +1,39 @@
+"""Asks brokers: one survey for all policies of a MessageBroker, judged together as the operator does. Nothing is ever written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.brokers.base import BrokerError
+from floodwarden.cli.checking.report import Outcome
+from floodwarden.core.assess import Gap
+from floodwarden.core.delivery.audit import audit
+from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.reasons import Reason
+from floodwarden.sweep.connect import Secrets, open_settings
+
+Work = tuple[MessageBroker, Secrets, Collection[Wishes]]
+
+
+async def ask_all(work: Collection[Work]) -> list[Mapping[str, Outcome]]:
+    """For each MessageBroker what was found for each policy, by its name, in the order of the work; all are asked at once."""
+    return list(await asyncio.gather(*(ask(*one) for one in work)))
+
+
+async def ask(broker: MessageBroker, secrets: Secrets, policies: Collection[Wishes]) -> Mapping[str, Outcome]:
+    """What was found on one broker for each policy, by its name. Ends within the adapter's time limit."""
+    looking = [replace(wishes, acts=False) for wishes in policies]
+    opened = open_settings(broker, secrets)
+    if isinstance(opened, Gap):
+        return {wishes.name: opened for wishes in looking}
+    settings = {need.setting for wishes in looking for need in wishes.requirements}
+    try:
+        survey = await opened.survey(lambda name: any(wishes.matches(name) for wishes in looking), settings)
+    except BrokerError as error:
+        return {wishes.name: Gap(Reason(error.reason.value), str(error)) for wishes in looking}
+    finally:
+        await opened.close()
+    return audit(survey, looking, {})
