@@ -64,6 +64,8 @@ def test_a_secret_of_another_namespace_is_another() -> None:
     held = {Key("other", "kafka-credentials"): secret_of(one(f"{SECRET}stringData: {{username: a, password: b}}"))}
     with pytest.raises(SecretMissing, match="Secret shop/kafka-credentials"):
         secrets_for(guarded(), held, {}, named)
+    mine = {Key("shop", "kafka-credentials"): secret_of(one(f"{SECRET}stringData: {{username: a, password: mine}}")), **held}
+    assert secrets_for(guarded(), mine, ALL, named).value("kafka-credentials", "password") == b"mine"
 
 
 def test_one_secret_may_hold_everything() -> None:
