@@ -32,8 +32,9 @@ def test_all_that_is_known_is_told(one: Explained) -> None:
 
 def test_names_are_taken_as_they_come() -> None:
     """By the broker's key or the policy's field, in any case."""
-    for name in ("MIN.INSYNC.REPLICAS", "spec.replication.minInSync", "min_insync_replicas"):
+    for name in ("MIN.INSYNC.REPLICAS", "spec.replication.minInSync", "minInSync", "min_insync_replicas"):
         assert explain(name).stdout.startswith("min.insync.replicas\n")
+    assert explain("spec.flush").stdout.startswith("flush.messages\n")
 
 
 def test_without_a_name_all_are_listed() -> None:
@@ -50,6 +51,7 @@ UNKNOWN = {
         "there is no setting min.insync.replica; did you mean min.insync.replicas? There are: acks, ",
     ),
     "in capitals": ("RETENTION.M", "did you mean retention.ms?"),
+    "nothing at all": ("...", "there is no setting .... There are: acks, "),
     "nothing like it": ("compression", "there is no setting compression. There are: acks, "),
     "hostile": ("\x1b[2J\u202e", "there is no setting \\x1b[2J\\u202e. There are: acks, "),
 }

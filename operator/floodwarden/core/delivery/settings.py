@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -33,6 +34,14 @@ EXPLAINED: tuple[Explained, ...] = (
         "With one copy, a broker that is down takes its partitions with it, and a lost disk their messages.",
         "Each copy takes disk and network once more.",
         "Messages that were only on the disk that was lost.",
+    ),
+    Explained(
+        "in-sync replicas",
+        None,
+        "How many copies of each partition have all its messages now. Not a setting: brokers keep it, and tell it.",
+        "A copy that has fallen behind, or whose broker is down, protects nothing that is written meanwhile.",
+        "None: bring the broker back, or find out why it does not keep up.",
+        "Messages that are only on the copies that are left, when those are lost as well.",
     ),
     Explained(
         "min.insync.replicas",
@@ -126,9 +135,16 @@ EXPLAINED: tuple[Explained, ...] = (
 
 
 def explained(name: str) -> Explained | None:
-    """The setting of that name; case, spaces and the dots of a key may be written in any way."""
+    """The setting of that name, or of that field or its end; case, spaces and dots may be written in any way."""
     wanted = _bare(name)
-    return next((one for one in EXPLAINED if wanted in (_bare(one.name), _bare(one.field or ""))), None)
+    return next((one for one in EXPLAINED if wanted in _names(one)), None)
+
+
+def _names(one: Explained) -> Iterator[str]:
+    yield _bare(one.name)
+    if one.field is not None:
+        parts = one.field.partition(" ")[0].split(".")
+        yield from (_bare("".join(parts[start:])) for start in range(len(parts)))
 
 
 def _bare(name: str) -> str:
