@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from floodwarden.api.durations import Duration, DurationRange, duration_seconds, format_duration
+from floodwarden.api.durations import (
+    Duration,
+    DurationRange,
+    LongDuration,
+    duration_seconds,
+    format_duration,
+    long_duration_seconds,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,20 @@ def test_no_duration(text: str) -> None:
     """Anything else is refused in words that say how to write it."""
     with pytest.raises(ValueError, match="written like 500ms, 30s, 2m or 1h30m"):
         duration_seconds(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("7d", 604_800.0), ("1d12h", 129_600.0), ("90m", 5400.0), ("0d1s", 1.0)])
+def test_days(text: str, seconds: float) -> None:
+    """What is usually told in days may be written so."""
+    assert long_duration_seconds(text) == seconds
+    assert TypeAdapter(LongDuration).validate_python(text).seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["d", "12h1d", "1.5d", "123456d", "7 d"])
+def test_no_days(text: str) -> None:
+    """Anything else is refused in words that say how to write it."""
+    with pytest.raises(ValidationError, match="written like 7d, 36h, 90m or 1d12h"):
+        TypeAdapter(LongDuration).validate_python(text)
 
 
 @pytest.mark.parametrize(

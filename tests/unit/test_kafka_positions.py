@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.protocol.consumer import ListOffsetsResponse, OffsetFetchResponse
 
@@ -15,6 +15,7 @@ from floodwarden.brokers.kafka.positions import OffsetFetchAnswer, Positions
 Fetched = OffsetFetchResponse.OffsetFetchResponseGroup
 Listed = ListOffsetsResponse.ListOffsetsTopicResponse
 
+UNHURRIED = settings(deadline=None)
 NAMES = st.text("abcdefghij-._", min_size=1, max_size=200)
 INT64 = st.integers(-1, 2**63 - 1)
 COMMITS = st.dictionaries(
@@ -89,6 +90,7 @@ FETCH = asked(protocol.offset_fetch(["billing"]), 9)
 LIST = asked(protocol.list_offsets({"orders": [0]}, protocol.LATEST), 9)
 
 
+@UNHURRIED
 @given(COMMITS)
 def test_commits_are_read_as_the_library_reads_them(commits: dict[str, Any]) -> None:
     """Whatever the names, offsets, errors and metadata."""
@@ -112,6 +114,7 @@ def test_commits_are_read_as_the_library_reads_them(commits: dict[str, Any]) -> 
     assert plain(ours) == plain(theirs)
 
 
+@UNHURRIED
 @given(ENDS)
 def test_ends_are_read_as_the_library_reads_them(ends: dict[str, Any]) -> None:
     """Whatever the names, offsets and errors."""
@@ -145,6 +148,7 @@ def test_groups_in_another_order_are_not_mixed_up() -> None:
     assert [(group.group_id, group.topics[0].partitions[0].committed_offset) for group in after.groups] == [("b", 2), ("ab", 3)]
 
 
+@UNHURRIED
 @given(st.data())
 def test_what_is_broken_is_left_to_the_library(data: st.DataObject) -> None:
     """Cut off or changed anywhere, it is never an exception here; what is read of a whole one is not what is missing."""

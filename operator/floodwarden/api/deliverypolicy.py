@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from floodwarden.api.backlogpolicy import BrokerRef
-from floodwarden.api.durations import Duration, DurationRange
+from floodwarden.api.durations import Duration, DurationRange, LongDuration
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.rules import Rule, Rules, validated_by
 from floodwarden.api.shared import Conditions, Count, NamedOnes, Timestamp
@@ -116,7 +116,7 @@ class Replication(ApiModel):
 class Retention(ApiModel):
     """How long messages are kept."""
 
-    at_least: Annotated[Duration, DurationRange("1m", "876000h")]
+    at_least: LongDuration
     """Messages are kept for at least this long: retention.ms. That retention.bytes sets no earlier end is told, never changed."""
 
 
@@ -308,5 +308,5 @@ def _of_flush(flush: Flush) -> Iterator[Requirement]:
         yield Requirement("flush.ms", Relation.AT_MOST, str(_milliseconds(flush.every)))
 
 
-def _milliseconds(duration: Duration) -> int:
+def _milliseconds(duration: Duration | LongDuration) -> int:
     return round(duration.seconds * 1000)

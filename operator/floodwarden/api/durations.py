@@ -19,18 +19,29 @@ from floodwarden.api.rules import Rule
 _NUMBER: Final = r"[0-9]{1,6}(\.[0-9]{1,3})?"
 # Units fall in size, each at most once, and digits are bounded, so that no text overflows Go's 292 years of nanoseconds.
 PATTERN: Final = rf"^({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?({_NUMBER}ms)?$"
+LONG_PATTERN: Final = rf"^([0-9]{{1,5}}d)?{PATTERN[1:]}"  # days too, which Go and CEL do not know
 MIN_LENGTH: Final = 2
 MAX_LENGTH: Final = 32
-_PART: Final = re.compile(r"([0-9.]+)(ms|s|m|h)")
-_UNIT_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART: Final = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
+_UNIT_SECONDS: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _LONGEST: Final = 999_999 * 3600.0  # seconds; the pattern has six digits for the hours
 EXAMPLES: Final = "written like 500ms, 30s, 2m or 1h30m (a day is 24h)"
+LONG_EXAMPLES: Final = "written like 7d, 36h, 90m or 1d12h"
 
 
 def duration_seconds(text: str) -> float:
     """Seconds in a duration such as ``1h30m``; ValueError with what to write instead where it is none."""
-    if not (MIN_LENGTH <= len(text) <= MAX_LENGTH and re.fullmatch(PATTERN, text)):
-        raise ValueError(f"{text!r} is not a duration; durations are {EXAMPLES}")
+    return _seconds(text, PATTERN, EXAMPLES)
+
+
+def long_duration_seconds(text: str) -> float:
+    """The same where days may be written as well: ``7d``, ``1d12h``."""
+    return _seconds(text, LONG_PATTERN, LONG_EXAMPLES)
+
+
+def _seconds(text: str, pattern: str, examples: str) -> float:
+    if not (MIN_LENGTH <= len(text) <= MAX_LENGTH and re.fullmatch(pattern, text)):
+        raise ValueError(f"{text!r} is not a duration; durations are {examples}")
     milliseconds = sum(float(number) * _UNIT_SECONDS[unit] * 1000 for number, unit in _PART.findall(text))
     return round(milliseconds, 3) / 1000
 
@@ -72,6 +83,33 @@ class Duration(str):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         text = core_schema.str_schema(pattern=PATTERN, min_length=MIN_LENGTH, max_length=MAX_LENGTH)
         return core_schema.no_info_after_validator_function(cls, text)
+
+
+class LongDuration(str):
+    """A duration that is usually told in days. Its bounds are those of its digits: CEL cannot compare what Go cannot read."""
+
+    __slots__ = ()
+
+    @property
+    def seconds(self) -> float:
+        """Its length in seconds."""
+        return long_duration_seconds(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(max_length=MAX_LENGTH)
+        return core_schema.no_info_after_validator_function(cls._checked, text)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        pattern = LONG_PATTERN.replace("\\", "\\\\")
+        rule = Rule(f"self.size() > 1 && self.matches('{pattern}')", f"must be a duration, {LONG_EXAMPLES}")
+        return {**handler(core), "x-kubernetes-validations": [rule.as_schema()]}
+
+    @classmethod
+    def _checked(cls, text: str) -> Self:
+        long_duration_seconds(text)
+        return cls(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def test_no_rule_of_the_schemas_is_left_out() -> None:
 
 def _rules(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for rule in schema.get("x-kubernetes-validations", ()):
-        if "duration(self)" not in rule["rule"]:
+        if not rule["message"].startswith("must be a duration"):
             yield rule["rule"], rule["message"]
     for part in (*schema.get("properties", {}).values(), *filter(None, [schema.get("items")])):
         yield from _rules(part)
