@@ -81,15 +81,18 @@ def test_no_step_before_a_partition_is_known_to_stand_still(limit: float) -> Non
         assert world.run(200).steps == []
 
 
-@pytest.mark.parametrize(("rate", "changes"), [(46.0, 0), (50.0, 20), (52.0, 10), (60.0, 1)])
+@pytest.mark.parametrize(("rate", "changes"), [(46.0, 0), (50.0, 10), (52.0, 10), (60.0, 1)])
 def test_chance_makes_no_partition_hot_again_and_again(rate: float, changes: int) -> None:
-    """Random arrivals near what a replica carries tell it a few times in half an hour, not a hundred."""
-    for seed in range(3):
-        world = World(
-            policy(), lambda _, n: rate if n == 1 else 0.5, noise=random.Random(seed), memory=Memory(capacity=MEASURED)
-        ).run(1800)
-        hot = [bool(decision.hot) for _, decision in world.decisions]
-        assert sum(was is not now for was, now in pairwise(hot)) <= changes
+    """Random arrivals near what a replica carries tell it a few times in a quarter of an hour, not a hundred."""
+    world = World(
+        policy(),
+        lambda _, n: rate if n == 1 else 0.5,
+        partitions=6,
+        noise=random.Random(0),
+        memory=Memory(capacity=MEASURED),
+    ).run(900)
+    hot = [bool(decision.hot) for _, decision in world.decisions]
+    assert sum(was is not now for was, now in pairwise(hot)) <= changes
 
 
 def test_one_of_two_partitions_can_be_hot() -> None:
@@ -102,6 +105,6 @@ def test_a_backlog_that_hardly_shrinks_is_at_the_ceiling() -> None:
     """A little more arrives than all can do: that chance makes it look as if it shrank for a moment is no way out."""
     world = World(
         policy(), step_shaped(1210, 1210, 0, 0), replicas=24, noise=random.Random(1), memory=Memory(capacity=MEASURED)
-    ).run(1000)
+    ).run(500)
     reasons = [decision.reason for at, decision in world.decisions if at > 200 and decision.over]
-    assert sum(was is not now for was, now in pairwise(reasons)) <= 20
+    assert sum(was is not now for was, now in pairwise(reasons)) <= 10
