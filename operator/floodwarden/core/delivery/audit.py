@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from floodwarden.core.assess import Gap
+from floodwarden.core.delivery.effective import Effective, effective, gap_of, told
 from floodwarden.core.delivery.lint import lint
 from floodwarden.core.delivery.nodes import of_brokers, of_internal
-from floodwarden.core.delivery.survey import BrokerFound, Change, Source, Survey, TopicFound, Value
+from floodwarden.core.delivery.survey import BrokerFound, Change, Survey, TopicFound
 from floodwarden.core.delivery.violations import (
     FACTOR,
     IN_SYNC,
@@ -22,13 +23,10 @@ from floodwarden.core.delivery.violations import (
     Violation,
     listed,
     name_of,
-    named_brokers,
     numbers,
-    text_of,
 )
 from floodwarden.core.delivery.wishes import Requirement, Wishes
 from floodwarden.core.observation import Unknown
-from floodwarden.core.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def _findings(
     changes: list[Change] = []
     if wishes.factor is not None or wishes.requirements:
         violations += of_brokers(wishes, survey.brokers, gaps)
-        violations += of_internal(wishes, survey)
+        violations += of_internal(wishes, survey, gaps)
     for topic in topics:
         for violation, change in _of_topic(wishes, topic, survey, owners.get(topic.name), rivals, gaps):
             violations.append(violation)
@@ -107,30 +105,33 @@ def _of_topic(
     wishes: Wishes, topic: TopicFound, survey: Survey, owner: str | None, rivals: Rivals, gaps: list[Gap]
 ) -> Iterator[tuple[Violation, Change | None]]:
     if isinstance(topic.placements, Unknown):
-        gaps.append(Gap(Reason(topic.placements.reason.value), topic.placements.detail))
+        gaps.append(gap_of(topic.placements))
         factor = None
     else:
         factor = min((len(placement.replicas) for placement in topic.placements), default=None)
         yield from ((violation, None) for violation in _of_placement(wishes, topic, factor, survey.brokers, rivals))
     if isinstance(topic.values, Unknown):
-        gaps.append(Gap(Reason(topic.values.reason.value), topic.values.detail))
+        gaps.append(gap_of(topic.values))
         return
     for need in wishes.requirements:
-        found = _found(topic, need, survey.brokers, gaps)
+        found = effective(topic, need, survey.brokers, gaps)
+        if found is None or not found.held:
+            continue
         rival = _rival(rivals, topic.name, need.setting, wishes.name)
         if rival is not None:
-            text, where = found or (text_of(topic.values[need.setting]) if need.setting in topic.values else "?", "topic")
+            text, where = told(found.unmet(need) or found.held)
             yield Violation(name_of(topic), need.setting, str(need), text, where, Action.CONFLICT, rival), None
-        elif found is not None:
+        elif found.unmet(need):
             yield _judged(wishes, topic, need, found, factor, owner)
 
 
 def _judged(
-    wishes: Wishes, topic: TopicFound, need: Requirement, found: tuple[str, str], factor: int | None, owner: str | None
+    wishes: Wishes, topic: TopicFound, need: Requirement, found: Effective, factor: int | None, owner: str | None
 ) -> tuple[Violation, Change | None]:
     """A difference, and how it is written if it may be."""
-    text, where = found
-    against = _against(wishes, need, factor)
+    text, where = told(found.unmet(need))
+    value = found.strictest(need)
+    against = _against(wishes, need, value, factor)
     if owner is not None:
         action, reason = Action.OWNER, f"{owner} has this topic: change it there"
     elif against is not None:
@@ -139,17 +140,19 @@ def _judged(
         action, reason = Action.REPAIR, "it is written with this audit"
     else:
         action, reason = Action.REPAIR, "mode Enforce would write it"
-    change = Change(topic.name, need.setting, need.value, text) if action is Action.REPAIR else None
+    change = Change(topic.name, need.setting, value, text) if action is Action.REPAIR and value is not None else None
     return Violation(name_of(topic), need.setting, str(need), text, where, action, reason), change
 
 
-def _against(wishes: Wishes, need: Requirement, factor: int | None) -> str | None:
-    """Why a setting must not be written, although it differs."""
+def _against(wishes: Wishes, need: Requirement, value: str | None, factor: int | None) -> str | None:
+    """Why a setting must not be written, although it differs. ``value`` is what would be written."""
     if not need.writable:
         return "it follows from what the policy asks for but is not named there: change it by hand if it is not meant"
+    if value is None:
+        return "brokers that hold it are not known, and may keep more than is asked for: it is written once all of them answer"
     if need.setting != MIN_IN_SYNC:
         return None
-    wanted = int(need.value)
+    wanted = int(value)
     if factor is None:
         return "how many replicas the topic has is not known"
     if wanted > factor:
@@ -157,45 +160,6 @@ def _against(wishes: Wishes, need: Requirement, factor: int | None) -> str | Non
     if wanted == factor and wishes.factor != wanted:
         return f"the topic has just {factor} replicas: writes would stop with the first broker that restarts; raise them first"
     return None
-
-
-def _found(topic: TopicFound, need: Requirement, brokers: Sequence[BrokerFound], gaps: list[Gap]) -> tuple[str, str] | None:
-    """What was found where a requirement is not met, and where; None where it is met, or not known (then a gap says so)."""
-    assert not isinstance(topic.values, Unknown)
-    own = topic.values.get(need.setting)
-    if own is None:
-        gaps.append(Gap(Reason.UNSUPPORTED, f"the brokers do not tell {need.setting} of {name_of(topic)}"))
-        return None
-    if own.source is Source.TOPIC:
-        return (text_of(own), "topic") if _unmet(need, own, f"{need.setting} of {name_of(topic)}", gaps) else None
-    inherited: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for broker in _holders(topic, brokers):
-        if isinstance(broker.defaults, Unknown):
-            gaps.append(Gap(Reason(broker.defaults.reason.value), broker.defaults.detail))
-            continue
-        value = broker.defaults.get(need.setting, own)
-        if _unmet(need, value, f"{value.key or need.setting} of broker {broker.id}", gaps):
-            inherited[text_of(value), f"{value.key or need.setting}, {value.source}"].append(broker.id)
-    if not inherited:
-        return None
-    texts = list(dict.fromkeys(text for text, _ in inherited))
-    where = "; ".join(f"{named_brokers(ids)} ({layer})" for (_, layer), ids in inherited.items())
-    return ", ".join(texts), where
-
-
-def _unmet(need: Requirement, value: Value, what: str, gaps: list[Gap]) -> bool:
-    met = need.met_by(value.text)
-    if met is None:
-        gaps.append(Gap(Reason.BROKER_ERROR, f"{what} cannot be understood"))
-    return met is False
-
-
-def _holders(topic: TopicFound, brokers: Sequence[BrokerFound]) -> list[BrokerFound]:
-    """The nodes that hold the topic; all of them where that is not known."""
-    if isinstance(topic.placements, Unknown):
-        return list(brokers)
-    ids = {node for placement in topic.placements for node in placement.replicas}
-    return [broker for broker in brokers if broker.id in ids]
 
 
 def _rival(rivals: Rivals, topic: str, setting: str, name: str) -> str | None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from floodwarden.core.assess import Gap
-from floodwarden.core.delivery.survey import BrokerFound, Survey, Value
+from floodwarden.core.delivery.effective import effective, gap_of, told
+from floodwarden.core.delivery.survey import BrokerFound, Survey, TopicFound, Value, Values
 from floodwarden.core.delivery.violations import (
     FACTOR,
     MIN_IN_SYNC,
@@ -53,30 +54,35 @@ def _for_brokers(wishes: Wishes) -> Iterator[_OfBroker]:
 
 
 def of_brokers(wishes: Wishes, brokers: Sequence[BrokerFound], gaps: list[Gap]) -> Iterator[Violation]:
-    known = []
+    known: list[tuple[int, Values]] = []
     for broker in brokers:
         if isinstance(broker.values, Unknown):
-            gaps.append(Gap(Reason(broker.values.reason.value), broker.values.detail))
+            gaps.append(gap_of(broker.values))
         else:
-            known.append((broker, broker.values))
+            known.append((broker.id, broker.values))
     poor: set[int] = set()
     for asked in _for_brokers(wishes):
-        alike: dict[Value, list[int]] = defaultdict(list)
-        for broker, values in known:
-            value = values.get(asked.need.setting)
-            if value is not None and asked.need.met_by(value.text) is False:
-                alike[value].append(broker.id)
-                poor.add(broker.id)
-        for value, ids in alike.items():
+        for value, ids in _differing(asked.need, known, gaps).items():
+            poor.update(ids)
             yield _broker_violation(asked.need, value, ids, asked.why)
     need = Requirement("auto.create.topics.enable", Relation.EXACTLY, "false")
-    created: dict[Value, list[int]] = defaultdict(list)
-    for broker, values in known:
-        value = values.get(need.setting)
-        if broker.id in poor and value is not None and need.met_by(value.text) is False:
-            created[value].append(broker.id)
-    for value, ids in created.items():
+    for value, ids in _differing(need, [(node, values) for node, values in known if node in poor], gaps).items():
         yield _broker_violation(need, value, ids, "a topic that is created by its first message gets the defaults above")
+
+
+def _differing(need: Requirement, known: Sequence[tuple[int, Values]], gaps: list[Gap]) -> dict[Value, list[int]]:
+    """The values that are not as they should be, each with its nodes."""
+    alike: dict[Value, list[int]] = defaultdict(list)
+    for node, values in known:
+        value = values.get(need.setting)
+        met = None if value is None else need.met_by(value.text)
+        if value is None:
+            gaps.append(Gap(Reason.UNSUPPORTED, f"broker {node} does not tell {need.setting}"))
+        elif met is None:
+            gaps.append(Gap(Reason.BROKER_ERROR, f"{need.setting} of broker {node} cannot be understood"))
+        elif not met:
+            alike[value].append(node)
+    return alike
 
 
 def _broker_violation(need: Requirement, value: Value, ids: Sequence[int], why: str) -> Violation:
@@ -85,18 +91,30 @@ def _broker_violation(need: Requirement, value: Value, ids: Sequence[int], why: 
     return Violation(named_brokers(ids), need.setting, str(need), text_of(value), str(value.source), action, f"{why}; {how}")
 
 
-def of_internal(wishes: Wishes, survey: Survey) -> Iterator[Violation]:
+def of_internal(wishes: Wishes, survey: Survey, gaps: list[Gap]) -> Iterator[Violation]:
     """Kafka's own topics, on which commits and transactions depend whatever is done for the others."""
     for topic in survey.topics.values():
-        if not topic.internal or isinstance(topic.placements, Unknown):
-            continue
-        factor = min((len(placement.replicas) for placement in topic.placements), default=None)
-        if wishes.factor is not None and factor is not None and factor < wishes.factor:
-            reason = "commits and transactions are lost with it; raise it with kafka-reassign-partitions"
-            yield Violation(name_of(topic), FACTOR, f"≥ {wishes.factor}", str(factor), "topic", Action.REPORT, reason)
-        values = {} if isinstance(topic.values, Unknown) else topic.values
-        value = values.get(MIN_IN_SYNC)
-        need = Requirement(MIN_IN_SYNC, Relation.AT_LEAST, str(wishes.min_in_sync or 0))
-        if value is not None and need.met_by(value.text) is False:
-            reason = "commits and transactions are acknowledged by fewer; set it with kafka-configs"
-            yield Violation(name_of(topic), MIN_IN_SYNC, str(need), text_of(value), str(value.source), Action.REPORT, reason)
+        if topic.internal and wishes.factor is not None:
+            yield from _few_copies(wishes.factor, topic, gaps)
+        if topic.internal and wishes.min_in_sync is not None:
+            yield from _few_in_sync(wishes.min_in_sync, topic, survey.brokers, gaps)
+
+
+def _few_copies(wanted: int, topic: TopicFound, gaps: list[Gap]) -> Iterator[Violation]:
+    if isinstance(topic.placements, Unknown):
+        gaps.append(gap_of(topic.placements))
+        return
+    factor = min((len(placement.replicas) for placement in topic.placements), default=wanted)
+    if factor < wanted:
+        reason = "commits and transactions are lost with it; raise it with kafka-reassign-partitions"
+        yield Violation(name_of(topic), FACTOR, f"≥ {wanted}", str(factor), "topic", Action.REPORT, reason)
+
+
+def _few_in_sync(wanted: int, topic: TopicFound, brokers: Sequence[BrokerFound], gaps: list[Gap]) -> Iterator[Violation]:
+    need = Requirement(MIN_IN_SYNC, Relation.AT_LEAST, str(wanted))
+    found = effective(topic, need, brokers, gaps)
+    unmet = found.unmet(need) if found is not None else ()
+    if unmet:
+        text, where = told(unmet)
+        reason = "commits and transactions are acknowledged by fewer; set it with kafka-configs"
+        yield Violation(name_of(topic), MIN_IN_SYNC, str(need), text, where, Action.REPORT, reason)

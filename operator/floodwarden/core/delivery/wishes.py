@@ -44,6 +44,22 @@ class Requirement:
             return self.relation is Relation.AT_LEAST
         return found >= int(self.value) if self.relation is Relation.AT_LEAST else found <= int(self.value)
 
+    @property
+    def bound(self) -> bool:
+        """Whether it is a number that others may surpass."""
+        return self.relation is not Relation.EXACTLY
+
+    def strictest(self, texts: Iterable[str]) -> str:
+        """What fulfils this, and any stricter one of these values as well: all must be numbers where it is a bound."""
+        if not self.bound:
+            return self.value
+        found = {int(self.value), *map(int, texts)}
+        if self.endless and -1 in found:
+            if self.relation is Relation.AT_LEAST:
+                return "-1"
+            found.discard(-1)
+        return str(max(found) if self.relation is Relation.AT_LEAST else min(found))
+
     def __str__(self) -> str:
         return self.value if self.relation is Relation.EXACTLY else f"{self.relation} {self.value}"
 
