@@ -75,8 +75,15 @@ def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, aft
     """The Events of one audit: what was repaired or could not be, differences that are new, and how conditions turned."""
     if isinstance(outcome, Audited):
         yield from _bounded([_repaired(change) for change in outcome.written])
-        yield from _bounded([_failed(change, why) for change, why in outcome.failed.items() if _about(change) not in told])
-        fresh = [violation for violation in outcome.findings.violations if violation.key not in told]
+        # That a setting differs may have been told long before it was first tried to write it.
+        failing = told if _was(before, Type.READY, Reason.REPAIR_FAILED) else frozenset()
+        yield from _bounded([_failed(change, why) for change, why in outcome.failed.items() if _about(change) not in failing])
+        disputed = _was(before, Type.COMPLIANT, Reason.POLICY_CONFLICT)
+        fresh = [
+            violation
+            for violation in outcome.findings.violations
+            if violation.key not in told or (violation.action is Action.CONFLICT and not disputed)
+        ]
         failed = {_about(change) for change in outcome.failed}
         yield from _bounded([_difference(violation) for violation in fresh if violation.key not in failed])
     for type_, condition in after.items():
@@ -95,6 +102,11 @@ def told_after(outcome: Audited | Gap, told: Told) -> Told:
     if isinstance(outcome, Gap):
         return told
     return frozenset(violation.key for violation in outcome.findings.violations)
+
+
+def _was(before: Conditions, type_: Type, reason: Reason) -> bool:
+    condition = before.get(type_)
+    return condition is not None and condition.reason is reason
 
 
 def _about(change: Change) -> tuple[str, str]:
