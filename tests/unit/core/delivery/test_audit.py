@@ -1,4 +1,4 @@
-"""Topics compared with policies: each difference once, with where it is and what becomes of it; nothing is made of the unknown."""
+"""Topics compared with policies: each difference once, where it is and what becomes of it; nothing is made of the unknown."""
 
 from __future__ import annotations
 
@@ -106,8 +106,7 @@ DIFFERENT = [
         "1, 0",
         "brokers 0, 2 (min.insync.replicas, dynamic); broker 1 (min.insync.replicas, file)",
         "2",
-        [broker(0, defaults={MIN_IN_SYNC: DYNAMIC_1}), broker(1, defaults={MIN_IN_SYNC: "0"})]
-        + [broker(2, defaults={MIN_IN_SYNC: DYNAMIC_1})],
+        [broker(node, defaults={MIN_IN_SYNC: value}) for node, value in enumerate((DYNAMIC_1, "0", DYNAMIC_1))],
     ),
     Case(
         "what one node keeps longer is not taken away by the repair",
@@ -405,10 +404,18 @@ class TestUnknown:
         found = survey(topic("orders"), topic("payments"), brokers=[broker(0), broker(1), lost(2)])
         assert audited(wishes(*ALL), found).gaps == (Gap(Reason.BROKER_UNREACHABLE, AWAY.detail),)
 
-    def test_in_a_conflict(self) -> None:
+    @pytest.mark.parametrize(
+        ("found", "brokers"),
+        [
+            pytest.param(topic(own=DENIED), None, id="the topic's settings"),
+            pytest.param(topic(), [lost(0), lost(1), lost(2)], id="all nodes"),
+        ],
+    )
+    def test_in_a_conflict(self, found: TopicFound, brokers: Sequence[BrokerFound] | None) -> None:
         """Policies that disagree about what is not known still have no violation."""
-        found = audit(survey(topic(own=DENIED)), [wishes(IN_SYNC_2, name="a"), wishes(name="b", min_in_sync=3)], {})
-        assert not any(of_topics(findings) or findings.changes for findings in found.values())
+        policies = [wishes(IN_SYNC_2, name="a"), wishes(name="b", min_in_sync=3)]
+        found_by = audit(survey(found, brokers=brokers), policies, {})
+        assert not any(of_topics(findings) or findings.changes for findings in found_by.values())
 
 
 class TestReplicas:

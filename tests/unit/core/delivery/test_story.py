@@ -247,9 +247,7 @@ class TestEvents:
         """What was there and what is; the difference itself is no news any more."""
         watch = Watch()
         (notice,) = watch.tell(audited(written=(change(),)))[:1]
-        assert notice == Notice(
-            False, Reason.REPAIRED, f"{MIN_IN_SYNC} of topic orders was 1; it was set to 2 and read back"
-        )
+        assert notice == Notice(False, Reason.REPAIRED, f"{MIN_IN_SYNC} of topic orders was 1; it was set to 2 and read back")
         assert watch.tell(audited(written=(change(),)))[:1] == [notice]  # somebody changes it again and again: so it is told
 
     def test_a_repair_that_fails(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from floodwarden.api.deliverypolicy import DeliveryPolicy
-from floodwarden.core.delivery.violations import MIN_IN_SYNC, UNCLEAN
+from floodwarden.core.delivery.violations import MIN_IN_SYNC
 from floodwarden.core.delivery.wishes import Relation, Requirement
 from tests.support.delivery import CLEAN, DAY, FLUSH, FLUSH_MS, FLUSHED, IN_SYNC_2, KEPT, UNBOUNDED, wishes
 
