@@ -14,9 +14,10 @@ from floodhack.instance import CHECKOUT
 from floodhack.waiting import until
 from floodwarden.api.backlogpolicy import BacklogPolicy, BacklogPolicyStatus
 from floodwarden.api.crd import RESOURCES, crd
+from floodwarden.api.deliverypolicy import DeliveryPolicy, DeliveryPolicyStatus
 from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.api.resource import Resource
-from tests.integration.wrong_manifests import BROKER, POLICY, WRONG, Wrong
+from tests.integration.wrong_manifests import BROKER, DELIVERY, POLICY, WRONG, Wrong
 from tests.support.kubectl import Kubectl, KubectlError, Object
 
 pytestmark = pytest.mark.usefixtures("crds")
@@ -52,6 +53,32 @@ POLICY_STATUS = BacklogPolicyStatus.model_validate(
         "drainETA": "1m20s",
         "lastStep": {"at": NOW, "from": 2, "to": 8, "reason": "ScaledUp", "phase": "Settling", "throughputBefore": 61.2},
         "conditions": [CONDITION],
+    }
+)
+DELIVERY_STATUS = DeliveryPolicyStatus.model_validate(
+    {
+        "observedGeneration": 1,
+        "checked": {"at": NOW, "topics": 4, "brokers": 3},
+        "violationCount": 51,
+        "violations": [
+            {
+                "resource": "topic orders",
+                "setting": "min.insync.replicas",
+                "wanted": "≥ 2",
+                "found": "1",
+                "where": "topic",
+                "action": "Owner",
+                "reason": "KafkaTopic kafka/orders has this topic: change it there",
+            }
+        ],
+        "repaired": [{"at": NOW, "resource": "topic orders", "setting": "retention.ms", "found": "5000", "written": "86400000"}],
+        "restartRequired": ["brokers 0, 1, 2"],
+        "notVerified": ["acks All: brokers do not keep what producers ask for"],
+        "warnings": ["replication.factor 5 cannot be kept: there are 3 brokers"],
+        "conditions": [
+            {**CONDITION, "reason": "Auditing"},
+            {**CONDITION, "type": "Compliant", "status": "False", "reason": "NotCompliant", "message": "51 differences."},
+        ],
     }
 )
 
@@ -92,6 +119,7 @@ def test_defaults_of_a_broker(kubectl: Kubectl) -> None:
         "type": "Kafka",
         "kafka": {"bootstrapServers": ["127.0.0.1:9092"], "security": {"protocol": "PLAINTEXT"}},
         "sweepInterval": "1s",
+        "auditInterval": "60s",
     }
 
 
@@ -142,6 +170,11 @@ def test_defaults_of_a_policy(kubectl: Kubectl) -> None:
     assert "status" not in stored
 
 
+def test_defaults_of_a_delivery_policy(kubectl: Kubectl) -> None:
+    """A minimal DeliveryPolicy looks and writes nothing; what it leaves out stays out."""
+    assert kubectl.would_store(DELIVERY)["spec"] == {**DELIVERY["spec"], "mode": "Audit"}
+
+
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong.name))
 def test_wrong_manifest_is_refused(kubectl: Kubectl, wrong: Wrong) -> None:
     """Each wrong manifest is refused in words that say what to do."""
@@ -153,7 +186,7 @@ def test_wrong_manifest_is_refused(kubectl: Kubectl, wrong: Wrong) -> None:
 
 def test_the_good_manifests_are_good(kubectl: Kubectl) -> None:
     """The manifests which the wrong ones change are accepted, so that each is refused for its own fault."""
-    for good in (BROKER, POLICY):
+    for good in (BROKER, POLICY, DELIVERY):
         assert kubectl.would_store(good)["spec"]
 
 
@@ -172,12 +205,15 @@ def test_status_is_a_subresource(kubectl: Kubectl, namespace: str) -> None:
 
 def test_whole_status_survives(kubectl: Kubectl, namespace: str) -> None:
     """Every field of the models' status is stored and comes back equal."""
-    kubectl.apply([named(BROKER, "main", namespace), named(POLICY, "billing", namespace)])
+    kubectl.apply([named(BROKER, "main", namespace), named(POLICY, "billing", namespace), named(DELIVERY, "orders", namespace)])
+    delivery = kubectl.write_status("fwdp", "orders", DELIVERY_STATUS.to_api(), namespace=namespace)
     policy = kubectl.write_status("fwbp", "billing", POLICY_STATUS.to_api(), namespace=namespace)
     broker = kubectl.write_status("fwmb", "main", BROKER_STATUS.to_api(), namespace=namespace)
     assert policy["status"] == POLICY_STATUS.to_api()
     assert BacklogPolicy.parse(policy).status == POLICY_STATUS
     assert MessageBroker.parse(broker).status == BROKER_STATUS
+    assert delivery["status"] == DELIVERY_STATUS.to_api()
+    assert DeliveryPolicy.parse(delivery).status == DELIVERY_STATUS
 
 
 def test_wrong_status_is_refused(kubectl: Kubectl, namespace: str) -> None:
@@ -209,11 +245,27 @@ def test_columns_show_how_it_is(kubectl: Kubectl, namespace: str) -> None:
     assert "All is well." in kubectl.run("get", "fwmb", "-n", namespace, "-o", "wide")
 
 
+def test_columns_show_what_differs(kubectl: Kubectl, namespace: str) -> None:
+    """`kubectl get` shows how many differences there are, and with -o wide whose settings they are and why."""
+    kubectl.apply(named(DELIVERY, "orders", namespace))
+    kubectl.write_status("fwdp", "orders", DELIVERY_STATUS.to_api(), namespace=namespace)
+    header, row = kubectl.run("get", "fwdp", "-n", namespace).splitlines()
+    assert header.split() == ["NAME", "MODE", "TOPICS", "VIOLATIONS", "COMPLIANT", "REASON", "AGE"]
+    assert row.split()[:-1] == ["orders", "Audit", "4", "51", "False", "NotCompliant"]
+    header, row = kubectl.run("get", "fwdp", "-n", namespace, "-o", "wide").splitlines()
+    assert header.split()[7:] == ["BROKER", "MESSAGE"]
+    assert "51 differences." in row
+
+
 def test_names(kubectl: Kubectl, namespace: str) -> None:
     """The category lists the objects of all kinds."""
-    kubectl.apply([named(BROKER, "main", namespace), named(POLICY, "billing", namespace)])
+    kubectl.apply([named(BROKER, "main", namespace), named(POLICY, "billing", namespace), named(DELIVERY, "orders", namespace)])
     listed = kubectl.run("get", "floodwarden", "-n", namespace, "-o", "name").split()
-    assert listed == ["backlogpolicy.floodwarden.dev/billing", "messagebroker.floodwarden.dev/main"]
+    assert listed == [
+        "backlogpolicy.floodwarden.dev/billing",
+        "deliverypolicy.floodwarden.dev/orders",
+        "messagebroker.floodwarden.dev/main",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -228,6 +280,10 @@ def test_names(kubectl: Kubectl, namespace: str) -> None:
         ("fwbp.spec.consumers.scaleDown.stabilization", "before they are taken away"),
         ("fwbp.status.lag", "How long the oldest waiting message has waited"),
         ("fwbp.status.lastStep.from", "Replicas before"),
+        ("fwdp", "The settings that keep messages from being lost"),
+        ("fwdp.spec.flush.mode", "Sync, Async or Replicated"),
+        ("fwdp.spec.retention.atLeast", "Messages are kept for at least this long"),
+        ("fwdp.status.violations.where", "Where that value comes from"),
     ],
 )
 def test_explain(kubectl: Kubectl, field: str, says: str) -> None:

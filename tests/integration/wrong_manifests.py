@@ -29,6 +29,16 @@ POLICY: Final[Object] = {
         "consumers": {"targetRef": {"name": "billing"}, "minReplicas": 2},
     },
 }
+DELIVERY: Final[Object] = {
+    "apiVersion": "floodwarden.dev/v1alpha1",
+    "kind": "DeliveryPolicy",
+    "metadata": {"name": "orders", "namespace": "default"},
+    "spec": {
+        "brokerRef": {"name": "main"},
+        "match": {"names": ["orders*"]},
+        "replication": {"factor": 3, "minInSync": 2},
+    },
+}
 
 
 class _Removed:
@@ -40,7 +50,8 @@ GONE: Final = _Removed()
 
 @dataclass(frozen=True)
 class Wrong:
-    """A good manifest whose ``field`` (dotted, under spec) is set to ``value``; the refusal must hold every text of ``says``."""
+    """A good manifest whose ``field`` (dotted, under spec; empty: spec itself) is set to ``value``; the refusal must hold every
+    text of ``says``."""
 
     name: str
     good: Object
@@ -50,8 +61,8 @@ class Wrong:
 
     def manifest(self) -> Object:
         changed = copy.deepcopy(self.good)
-        *parents, last = self.field.split(".")
-        place = changed["spec"]
+        *parents, last = f"spec.{self.field}".rstrip(".").split(".")
+        place = changed
         for parent in parents:
             place = place.setdefault(parent, {})
         if isinstance(self.value, _Removed):
@@ -69,10 +80,15 @@ def _policy(name: str, field: str, value: Any, *says: str) -> Wrong:
     return Wrong(f"policy: {name}", POLICY, field, value, says)
 
 
+def _delivery(name: str, field: str, value: Any, *says: str) -> Wrong:
+    return Wrong(f"delivery: {name}", DELIVERY, field, value, says)
+
+
 _HOST_PORT = "must be host:port without a scheme, the port from 1 to 65535"
 _OBJECT_NAME = "must be the name of a Kubernetes object: lower case letters"
 _DURATION = "written like 500ms, 30s, 2m or 1h30m"
 _SECURITY = "kafka.security"
+_TO_ALL: Final[Object] = {"brokerRef": {"name": "main"}, "match": {"names": ["*"]}}
 
 WRONG: Final = (
     _broker("no type", "type", GONE, "spec.type: Required value"),
@@ -148,6 +164,8 @@ WRONG: Final = (
     ),
     _broker("a password in the manifest", f"{_SECURITY}.password", "hunter2", 'unknown field "spec.kafka.security.password"'),
     _broker("sweeps too often", "sweepInterval", "100ms", "must be a duration from 500ms to 5m"),
+    _broker("audits too often", "auditInterval", "1s", "spec.auditInterval", "must be a duration from 5s to 24h"),
+    _broker("audits too seldom", "auditInterval", "25h", "spec.auditInterval", "must be a duration from 5s to 24h"),
     _broker("sweeps too seldom", "sweepInterval", "10m", "must be a duration from 500ms to 5m"),
     _broker("an interval as a number", "sweepInterval", 5, "sweepInterval in body must be of type string"),
     _broker(
@@ -194,4 +212,50 @@ WRONG: Final = (
     _policy("a window too long", "consumers.scaleDown.stabilization", "2h", "must be a duration from 0s to 1h"),
     _policy("a throttle, which is to come", "throttle", {"when": "Always"}, 'unknown field "spec.throttle"'),
     _policy("a misspelt field", "consumers.maxReplica", 5, 'unknown field "spec.consumers.maxReplica"'),
+    _delivery("no broker", "brokerRef", GONE, "spec.brokerRef: Required value"),
+    _delivery("no match", "match", GONE, "spec.match: Required value"),
+    _delivery("no names", "match", {"exclude": ["*-tmp"]}, "spec.match.names: Required value"),
+    _delivery("empty names", "match.names", [], "spec.match.names", "should have at least 1 items"),
+    _delivery("an empty name", "match.names", [""], "spec.match.names[0]", "should be at least 1 chars long"),
+    _delivery("a pattern with a space", "match.names", ["orders *"], "spec.match.names[0]", "must be the name of a topic"),
+    _delivery("a regular expression", "match.exclude", ["orders", "^tmp"], "spec.match.exclude[1]", "* and ? stand for"),
+    _delivery("a pattern twice", "match.names", ["orders*", "orders*"], 'Duplicate value: "orders*"'),
+    _delivery("a mode of a BacklogPolicy", "mode", "DryRun", 'supported values: "Audit", "Enforce"'),
+    _delivery("acks as Kafka writes it", "acks", "all", 'supported values: "All", "Leader", "None"'),
+    _delivery("nothing asked for", "replication", GONE, "spec", "set flush, replication or retention"),
+    _delivery("only acks asked for", "", {**_TO_ALL, "acks": "All"}, "spec", "set flush, replication or retention"),
+    _delivery("an empty replication", "replication", {}, "spec.replication", "set factor, minInSync or uncleanElection"),
+    _delivery("no copies", "replication.factor", 0, "replication.factor in body should be greater than or equal to 1"),
+    _delivery("a factor as text", "replication.factor", "3", "replication.factor in body must be of type int"),
+    _delivery("more in sync than copies", "replication.minInSync", 4, "spec.replication.minInSync", "must not be above factor"),
+    _delivery("an election that is a word", "replication.uncleanElection", "no", "uncleanElection in body must be of type bool"),
+    _delivery("a flush without a mode", "flush", {"everyMessages": 1}, "spec.flush.mode: Required value"),
+    _delivery("a mode of flushing that is none", "flush.mode", "Always", 'supported values: "Sync", "Async", "Replicated"'),
+    _delivery(
+        "Replicated and everyMessages",
+        "flush",
+        {"mode": "Replicated", "everyMessages": 1},
+        "spec.flush.everyMessages: Forbidden",
+        "remove everyMessages and every, or choose Sync or Async",
+    ),
+    _delivery(
+        "Replicated and every",
+        "flush",
+        {"mode": "Replicated", "every": "1s"},
+        "spec.flush",
+        "remove everyMessages and every, or choose Sync or Async",
+    ),
+    _delivery(
+        "Replicated with one in sync",
+        "",
+        {**_TO_ALL, "flush": {"mode": "Replicated"}, "replication": {"minInSync": 1}},
+        "spec.replication: Invalid value",
+        "raise minInSync to 2 or more, or choose another mode",
+    ),
+    _delivery("a flush after no message", "flush", {"mode": "Sync", "everyMessages": 0}, "should be greater than or equal to 1"),
+    _delivery("a flush too seldom", "flush", {"mode": "Async", "every": "25h"}, "must be a duration from 1ms to 24h"),
+    _delivery("an empty retention", "retention", {}, "spec.retention.atLeast: Required value"),
+    _delivery("a retention in days", "retention.atLeast", "7d", "must be a duration from 1m to 876000h"),
+    _delivery("a retention that keeps nothing", "retention.atLeast", "1s", "must be a duration from 1m to 876000h"),
+    _delivery("a guard, which is to come", "retention", {"atLeast": "1h", "guard": {}}, 'unknown field "spec.retention.guard"'),
 )

@@ -106,7 +106,7 @@ DIFFERENT = [
         "1, 0",
         "brokers 0, 2 (min.insync.replicas, dynamic); broker 1 (min.insync.replicas, file)",
         "2",
-        [broker(node, defaults={MIN_IN_SYNC: value}) for node, value in enumerate((DYNAMIC_1, "0", DYNAMIC_1))],
+        [broker(node, defaults={MIN_IN_SYNC: "0" if node == 1 else DYNAMIC_1}) for node in range(3)],
     ),
     Case(
         "what one node keeps longer is not taken away by the repair",
