@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
+from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.errors import RequestError, from_code
 from floodwarden.brokers.kafka.nodes import Nodes
@@ -59,14 +60,16 @@ class KafkaSettings:
         sent_before = self._nodes.requests
         self._nodes.begin(asyncio.get_running_loop().time() + AUDIT_SECONDS)
         known = await self._nodes.send_any(protocol.metadata_of_all())
-        nodes = {broker.node_id: broker for broker in known.brokers}
-        self._nodes.learn({node: address(broker.host, broker.port) for node, broker in nodes.items()}, ())
+        present = {broker.node_id: broker for broker in known.brokers}
+        holders = {node for topic in known.topics for entry in topic.partitions for node in entry.replica_nodes}
+        self._nodes.learn({node: address(broker.host, broker.port) for node, broker in present.items()}, holders)
+        nodes = sorted({*present, *holders})  # a node that is down is not among the brokers
         topics = [topic for topic in known.topics if topic.is_internal or wanted(topic.name)]
         by_name = await self._values_of([topic.name for topic in topics], {*settings, *INTERNAL_SETTINGS})
         values = await asyncio.gather(*(self._broker_values(node) for node in nodes))
         return Survey(
             topics={topic.name: _topic(topic, by_name[topic.name]) for topic in topics},
-            brokers=tuple(_broker(nodes[node], found) for node, found in zip(nodes, values, strict=True)),
+            brokers=tuple(_broker(node, present.get(node), found) for node, found in zip(nodes, values, strict=True)),
             requests=self._nodes.requests - sent_before,
         )
 
@@ -96,7 +99,7 @@ class KafkaSettings:
             answer = await self._nodes.send_any(protocol.describe_configs(protocol.TOPIC, names, keys))
         except RequestError as error:
             return dict.fromkeys(names, error.unknown)
-        found = dict(_values(answer, "topic {}"))
+        found = dict(_values(answer, "topic {}", "the topic"))
         left_out = Unknown(UnknownReason.BROKER_ERROR, "the broker left out settings of topics")
         return {name: found.get(name, left_out) for name in names}
 
@@ -106,7 +109,7 @@ class KafkaSettings:
         except RequestError as error:
             return error.unknown
         left_out = Unknown(UnknownReason.BROKER_ERROR, f"broker {node} left out its settings")
-        return next((found for _, found in _values(answer, "settings of broker {}")), left_out)
+        return next((found for _, found in _values(answer, "settings of broker {}", "the cluster")), left_out)
 
     async def _alter(self, changes: Mapping[str, Sequence[Change]]) -> dict[str, Unknown]:
         """The topics whose changes were refused, or about which nothing was answered."""
@@ -115,19 +118,23 @@ class KafkaSettings:
             answer = await self._nodes.send_any(protocol.alter_topics(settings))
         except RequestError as error:
             return dict.fromkeys(changes, error.unknown)
-        refused = {result.resource_name: result for result in answer.responses if result.error_code}
-        return {topic: _refusal(result) for topic, result in refused.items()}
+        except BrokerError as error:  # it may have arrived all the same
+            return dict.fromkeys(changes, Unknown(error.reason, str(error)))
+        results = {result.resource_name: result for result in answer.responses}
+        left_out = Unknown(UnknownReason.BROKER_ERROR, "the broker did not answer for it")
+        refused = {topic: _refusal(result) for topic, result in results.items() if result.error_code}
+        return {**dict.fromkeys(changes.keys() - results.keys(), left_out), **refused}
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[start : start + BATCH] for start in range(0, len(names), BATCH))
 
 
-def _values(answer: protocol.Response, what: str) -> Iterator[tuple[str, Values | Unknown]]:
-    """The settings of each resource of an answer, or why they were not told."""
+def _values(answer: protocol.Response, what: str, resource: str) -> Iterator[tuple[str, Values | Unknown]]:
+    """The settings of each resource of an answer, or why they were not told; ``resource`` is what ACLs would have to allow."""
     for result in answer.results:
         if result.error_code:
-            yield result.resource_name, _denied(result, what.format(result.resource_name), "DescribeConfigs")
+            yield result.resource_name, _denied(result, what.format(result.resource_name), f"DescribeConfigs on {resource}")
         else:
             yield result.resource_name, {entry.name: _value(entry) for entry in result.configs}
 
@@ -145,7 +152,7 @@ def _denied(result: protocol.Response, what: str, operation: str) -> Unknown:
 
 
 def _refusal(result: protocol.Response) -> Unknown:
-    unknown = _denied(result, f"topic {result.resource_name}", "AlterConfigs")
+    unknown = _denied(result, f"topic {result.resource_name}", "AlterConfigs on the topic")
     said = result.error_message
     return Unknown(unknown.reason, f"{unknown.detail}: {said}") if said else unknown
 
@@ -158,11 +165,12 @@ def _topic(found: protocol.Response, values: Values | Unknown) -> TopicFound:
     return TopicFound(found.name, placements, values, internal=found.is_internal)
 
 
-def _broker(found: protocol.Response, values: Values | Unknown) -> BrokerFound:
+def _broker(node: int, found: protocol.Response | None, values: Values | Unknown) -> BrokerFound:
+    rack = (found.rack or None) if found is not None else None
     if isinstance(values, Unknown):
-        return BrokerFound(found.node_id, found.rack or None, values, values)
+        return BrokerFound(node, rack, values, values)
     own = {key: values[key] for key in OWN if key in values}
-    return BrokerFound(found.node_id, found.rack or None, own, dict(_defaults(values)))
+    return BrokerFound(node, rack, own, dict(_defaults(values)))
 
 
 def _defaults(values: Values) -> Iterator[tuple[str, Value]]:
