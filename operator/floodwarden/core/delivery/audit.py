@@ -19,6 +19,7 @@ from floodwarden.core.delivery.violations import (
     FACTOR,
     IN_SYNC,
     MIN_IN_SYNC,
+    NODES,
     Action,
     Violation,
     listed,
@@ -31,7 +32,10 @@ from floodwarden.core.observation import Unknown
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What an audit says of one policy. ``changes`` are what may be written now: none unless the policy acts."""
+    """What an audit says of one policy. ``changes`` are what may be written now: none unless the policy acts.
+
+    ``unread`` are resources of which some is not known, NODES for any of the nodes: what is not found there may be there still.
+    """
 
     topics: int
     brokers: int
@@ -39,6 +43,7 @@ class Findings:
     changes: tuple[Change, ...] = ()
     gaps: tuple[Gap, ...] = ()
     warnings: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 def audit(survey: Survey, policies: Collection[Wishes], owners: Mapping[str, str]) -> dict[str, Findings]:
@@ -79,14 +84,20 @@ def _findings(
     violations: list[Violation] = []
     gaps: list[Gap] = []
     changes: list[Change] = []
+    unread: set[str] = set()
     if wishes.factor is not None or wishes.requirements:
         violations += of_brokers(wishes, survey.brokers, gaps)
         violations += of_internal(wishes, survey, gaps)
+        if gaps:
+            unread |= {NODES, *(name_of(topic) for topic in survey.topics.values() if topic.internal)}
     for topic in topics:
+        known = len(gaps)
         for violation, change in _of_topic(wishes, topic, survey, owners.get(topic.name), rivals, gaps):
             violations.append(violation)
             if change is not None and wishes.acts:
                 changes.append(change)
+        if len(gaps) > known:
+            unread.add(name_of(topic))
     return Findings(
         topics=len(topics),
         brokers=len(survey.brokers),
@@ -94,6 +105,7 @@ def _findings(
         changes=tuple(changes),
         gaps=tuple(_distinct(gaps)),
         warnings=tuple(lint(wishes, survey.brokers)),
+        unread=frozenset(unread),
     )
 
 

@@ -10,7 +10,7 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Condition, Conditions, Notice, Type, condition_of
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.survey import Change
-from floodwarden.core.delivery.violations import Action, Violation
+from floodwarden.core.delivery.violations import NODES, Action, Violation
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import ADVICE, Reason
 
@@ -82,7 +82,7 @@ def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, aft
         fresh = [
             violation
             for violation in outcome.findings.violations
-            if violation.key not in told or (violation.action is Action.CONFLICT and not disputed)
+            if not _known(violation, told, outcome.findings) or (violation.action is Action.CONFLICT and not disputed)
         ]
         failed = {_about(change) for change in outcome.failed}
         yield from _bounded([_difference(violation) for violation in fresh if violation.key not in failed])
@@ -98,10 +98,23 @@ def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, aft
 
 
 def told_after(outcome: Audited | Gap, told: Told) -> Told:
-    """What has had its Event now: a difference that is gone and comes back is told again."""
+    """What has had its Event now: a difference that is gone and comes back is told again, one that could not be read is not."""
     if isinstance(outcome, Gap):
         return told
-    return frozenset(violation.key for violation in outcome.findings.violations)
+    unread = outcome.findings.unread
+    kept = {key for key in told if (NODES if _of_nodes(key[0]) else key[0]) in unread}
+    return frozenset({*kept, *(violation.key for violation in outcome.findings.violations)})
+
+
+def _known(violation: Violation, told: Told, findings: Findings) -> bool:
+    """Whether it was told; while a node is away, also of more nodes than are known now."""
+    if violation.key in told or not (_of_nodes(violation.resource) and NODES in findings.unread):
+        return violation.key in told
+    return any(_of_nodes(resource) and setting == violation.setting for resource, setting in told)
+
+
+def _of_nodes(resource: str) -> bool:
+    return resource.startswith(NODES)
 
 
 def _was(before: Conditions, type_: Type, reason: Reason) -> bool:

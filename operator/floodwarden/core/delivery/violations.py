@@ -12,6 +12,7 @@ FACTOR = "replication factor"
 IN_SYNC = "in-sync replicas"
 MIN_IN_SYNC = "min.insync.replicas"
 UNCLEAN = "unclean.leader.election.enable"
+NODES = "broker"  # how resources begin that are nodes
 NAMED_AT_MOST = 5  # topics, partitions or policies in one sentence
 
 
@@ -48,7 +49,7 @@ def name_of(topic: TopicFound) -> str:
 
 
 def named_brokers(ids: Sequence[int]) -> str:
-    return f"broker{'s' if len(ids) > 1 else ''} {listed([str(node) for node in sorted(ids)])}"
+    return f"{NODES}{'s' if len(ids) > 1 else ''} {listed([str(node) for node in sorted(ids)])}"
 
 
 def text_of(value: Value) -> str:

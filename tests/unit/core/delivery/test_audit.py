@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
 
 import pytest
 
-from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import audit
 from floodwarden.core.delivery.survey import BrokerFound, Change, Source, TopicFound, Value
 from floodwarden.core.delivery.violations import FACTOR, IN_SYNC, MIN_IN_SYNC, UNCLEAN, Action
 from floodwarden.core.delivery.wishes import Requirement, Wishes
-from floodwarden.core.reasons import Reason
 from tests.support.delivery import (
-    AWAY,
     CLEAN,
     DAY,
-    DENIED,
     FLUSH,
     FLUSHED,
     HOUR,
@@ -39,7 +34,6 @@ from tests.support.delivery import (
 )
 
 ALL = (IN_SYNC_2, CLEAN, FLUSHED, KEPT, UNBOUNDED)
-HIDDEN = Value(None, Source.TOPIC)
 
 
 @dataclass(frozen=True)
@@ -238,184 +232,6 @@ def test_another_owner() -> None:
     assert [violation.action for violation in owned] == [Action.OWNER] * 2
     assert {violation.reason for violation in owned} == {"KafkaTopic kafka/orders has this topic: change it there"}
     assert [change.topic for change in findings.changes] == ["payments"]
-
-
-class TestSeveralPolicies:
-    """Two policies about one setting of one topic."""
-
-    bad = survey(topic("orders", {MIN_IN_SYNC: "1", UNCLEAN: "true"}), topic("payments", {MIN_IN_SYNC: "1"}))
-
-    def test_that_disagree(self) -> None:
-        """Neither writes the setting they differ in, each names the other; all else goes on."""
-        three = wishes(name="shop/three", names=["orders"], min_in_sync=3, factor=4)
-        two = wishes(CLEAN, name="shop/two", min_in_sync=2)
-        found = audit(self.bad, [three, two], {})
-        of_three, of_two = (the([one for one in found[name].violations if one.action is Action.CONFLICT]) for name in found)
-        assert (of_three.resource, of_three.setting, of_three.wanted) == ("topic orders", MIN_IN_SYNC, "≥ 3")
-        assert (of_three.found, of_three.where) == ("1", "topic")
-        assert of_three.reason == "shop/two wants ≥ 2: neither is acted on until they agree"
-        assert of_two.reason == "shop/three wants ≥ 3: neither is acted on until they agree"
-        assert found["shop/three"].changes == ()
-        assert set(found["shop/two"].changes) == {
-            Change("orders", UNCLEAN, "false", "true"),
-            Change("payments", MIN_IN_SYNC, "2", "1"),
-        }
-
-    def test_that_disagree_where_nothing_differs_yet(self) -> None:
-        """It is told before somebody gets hurt, with the value that there is and where it comes from."""
-        policies = [wishes(KEPT, name="shop/a"), wishes(Requirement(RETENTION, KEPT.relation, "7"), name="shop/b")]
-        found = audit(survey(topic()), policies, {})
-        for findings in found.values():
-            conflict = the(findings.violations)
-            assert (conflict.action, conflict.found) == (Action.CONFLICT, str(7 * DAY))
-            assert conflict.where == "brokers 0, 1, 2 (retention.ms, default)"
-
-    def test_of_which_one_only_looks(self) -> None:
-        """Audit counts as well: it may be Enforce tomorrow."""
-        policies = [wishes(IN_SYNC_2, name="shop/a"), wishes(name="shop/b", min_in_sync=3, acts=False)]
-        found = audit(self.bad, policies, {})
-        assert not any(findings.changes for findings in found.values())
-
-    def test_that_disagree_on_the_factor(self) -> None:
-        """Nobody writes a factor, but two that differ cannot both be had."""
-        found = audit(survey(topic()), [wishes(name="shop/a", factor=3), wishes(name="shop/b", factor=2)], {})
-        conflicts = [the(findings.violations) for findings in found.values()]
-        assert [one.action for one in conflicts] == [Action.CONFLICT] * 2
-        assert [one.reason.split(":")[0] for one in conflicts] == ["shop/b wants ≥ 2", "shop/a wants ≥ 3"]
-
-    def test_that_agree(self) -> None:
-        """They have one and the same change, so that it is written once."""
-        found = audit(self.bad, [wishes(IN_SYNC_2, name="shop/a"), wishes(IN_SYNC_2, name="shop/b")], {})
-        assert found["shop/a"].changes == found["shop/b"].changes
-        assert len({change for findings in found.values() for change in findings.changes}) == 2
-        assert {violation.action for violation in found["shop/a"].violations} == {Action.REPAIR}
-
-    def test_that_speak_of_other_topics(self) -> None:
-        """They cannot disagree."""
-        apart = [wishes(IN_SYNC_2, name="shop/a", names=["orders"]), wishes(name="shop/b", names=["payments"], min_in_sync=3)]
-        found = audit(self.bad, apart, {})
-        assert {one.action for findings in found.values() for one in of_topics(findings)} == {Action.REPAIR, Action.REPORT}
-
-    def test_three_of_which_two_agree(self) -> None:
-        """Each names those that want something else, and only those, whatever the order."""
-        three = [wishes(name=f"shop/{name}", min_in_sync=number) for name, number in (("a", 2), ("b", 2), ("c", 3))]
-        for order in permutations(three):
-            found = audit(survey(topic(own={MIN_IN_SYNC: "1"})), order, {})
-            reasons = {name: the(of_topics(findings)).reason.split(":")[0] for name, findings in found.items()}
-            assert reasons == {
-                "shop/a": "shop/c wants ≥ 3",
-                "shop/b": "shop/c wants ≥ 3",
-                "shop/c": "shop/a wants ≥ 2, shop/b wants ≥ 2",
-            }
-
-
-class TestUnknown:
-    """What is not known becomes a gap; never a violation, never a change."""
-
-    @pytest.mark.parametrize(
-        ("found", "brokers", "gap"),
-        [
-            pytest.param(topic(own=DENIED), None, Gap(Reason.AUTHORIZATION_FAILED, DENIED.detail), id="the topic's settings"),
-            pytest.param(topic(on=AWAY), None, Gap(Reason.BROKER_UNREACHABLE, AWAY.detail), id="who holds what it inherits"),
-            pytest.param(
-                topic(own={MIN_IN_SYNC: HIDDEN}),
-                None,
-                Gap(Reason.BROKER_ERROR, "min.insync.replicas of topic orders cannot be understood"),
-                id="a hidden value",
-            ),
-            pytest.param(
-                topic(own={MIN_IN_SYNC: "two"}),
-                None,
-                Gap(Reason.BROKER_ERROR, "min.insync.replicas of topic orders cannot be understood"),
-                id="no number",
-            ),
-            pytest.param(
-                TopicFound("orders", topic().placements, {}),
-                None,
-                Gap(Reason.UNSUPPORTED, "the brokers do not tell min.insync.replicas of topic orders"),
-                id="a setting that brokers do not have",
-            ),
-            pytest.param(
-                topic(),
-                [broker(0), broker(1, defaults=AWAY), broker(2)],
-                Gap(Reason.BROKER_UNREACHABLE, AWAY.detail),
-                id="a node that holds it",
-            ),
-            pytest.param(
-                topic(),
-                [broker(0), broker(1)],
-                Gap(Reason.BROKER_UNREACHABLE, "node 2 is not among the brokers; check that it runs"),
-                id="a node that holds it and nobody knows",
-            ),
-            pytest.param(
-                topic(),
-                [broker(0), broker(1), broker(2, defaults={MIN_IN_SYNC: "two"})],
-                Gap(Reason.BROKER_ERROR, "min.insync.replicas of broker 2 cannot be understood"),
-                id="a node's value that is no number",
-            ),
-        ],
-    )
-    def test_becomes_a_gap(self, found: TopicFound, brokers: Sequence[BrokerFound] | None, gap: Gap) -> None:
-        """With its reason, and nothing else."""
-        findings = audited(wishes(IN_SYNC_2), survey(found, brokers=brokers))
-        assert (findings.violations, findings.changes, findings.gaps) == ((), (), (gap,))
-
-    def test_settings_where_replicas_are_known(self) -> None:
-        """The replicas are judged all the same."""
-        findings = audited(wishes(IN_SYNC_2, factor=3), survey(topic(own=DENIED, on=[(0, 1)])))
-        assert [violation.setting for violation in findings.violations] == [FACTOR]
-
-    def test_replicas_where_the_topic_has_its_own_value(self) -> None:
-        """It is judged by that; but how many copies in sync may be asked for is not known, so nothing is written."""
-        findings = audited(wishes(IN_SYNC_2, CLEAN), survey(topic(own={MIN_IN_SYNC: "1", UNCLEAN: "true"}, on=AWAY)))
-        assert [(one.setting, one.action) for one in findings.violations] == [
-            (MIN_IN_SYNC, Action.REPORT),
-            (UNCLEAN, Action.REPAIR),
-        ]
-        assert "not known" in findings.violations[0].reason
-        assert [change.setting for change in findings.changes] == [UNCLEAN]
-
-    @pytest.mark.parametrize(
-        "unknown",
-        [
-            pytest.param(lost(2), id="a node that is away"),
-            pytest.param(broker(2, defaults={RETENTION: Value(None, Source.FILE)}), id="a value it keeps to itself"),
-        ],
-    )
-    def test_what_one_node_keeps(self, unknown: BrokerFound) -> None:
-        """What another node does wrong is told, but not repaired: this one may keep messages for longer than is asked for."""
-        brokers = [broker(0, defaults={RETENTION: str(HOUR)}), broker(1), unknown]
-        findings = audited(wishes(KEPT), survey(topic(), brokers=brokers))
-        violation = the(of_topics(findings))
-        assert (violation.found, violation.where) == (str(HOUR), "broker 0 (retention.ms, file)")
-        assert violation.action is Action.REPORT
-        assert "once all of them answer" in violation.reason
-        assert findings.changes == ()
-        assert findings.gaps
-
-    def test_what_one_node_says_of_a_switch(self) -> None:
-        """A switch cannot be more than right: it is repaired."""
-        brokers = [broker(0, defaults={UNCLEAN: "true"}), broker(1), lost(2)]
-        findings = audited(wishes(CLEAN), survey(topic(), brokers=brokers))
-        assert [change.value for change in findings.changes] == ["false"]
-
-    def test_is_told_once(self) -> None:
-        """A node that is away is one gap, for however many topics and settings."""
-        found = survey(topic("orders"), topic("payments"), brokers=[broker(0), broker(1), lost(2)])
-        assert audited(wishes(*ALL), found).gaps == (Gap(Reason.BROKER_UNREACHABLE, AWAY.detail),)
-
-    @pytest.mark.parametrize(
-        ("found", "brokers"),
-        [
-            pytest.param(topic(own=DENIED), None, id="the topic's settings"),
-            pytest.param(topic(), [lost(0), lost(1), lost(2)], id="all nodes"),
-        ],
-    )
-    def test_in_a_conflict(self, found: TopicFound, brokers: Sequence[BrokerFound] | None) -> None:
-        """Policies that disagree about what is not known still have no violation."""
-        policies = [wishes(IN_SYNC_2, name="a"), wishes(name="b", min_in_sync=3)]
-        found_by = audit(survey(found, brokers=brokers), policies, {})
-        assert not any(of_topics(findings) or findings.changes for findings in found_by.values())
 
 
 class TestReplicas:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from floodwarden.core.delivery.story import (
     told_after,
 )
 from floodwarden.core.delivery.survey import Change
-from floodwarden.core.delivery.violations import MIN_IN_SYNC, Action, Violation
+from floodwarden.core.delivery.violations import MIN_IN_SYNC, NODES, Action, Violation
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 from tests.support.delivery import AWAY, DENIED
@@ -42,9 +43,10 @@ def audited(
     topics: int = 4,
     written: tuple[Change, ...] = (),
     failed: Mapping[Change, Unknown] | None = None,
+    unread: Collection[str] = (),
 ) -> Audited:
     """An audit of three brokers."""
-    return Audited(Findings(topics, 3, violations, (), gaps), written, failed or {})
+    return Audited(Findings(topics, 3, violations, (), gaps, (), frozenset(unread)), written, failed or {})
 
 
 class Watch:
@@ -205,6 +207,34 @@ class TestEvents:
         assert watch.tell(UNREACHABLE) == []
         back = watch.tell(audited(violation()))
         assert [(notice.warning, notice.reason) for notice in back] == [(False, Reason.AUDITING)]
+
+    def test_a_topic_that_could_not_be_read_meanwhile(self) -> None:
+        """Its difference is not gone, and not told again; that of another topic, which is gone, is."""
+        watch = Watch()
+        watch.tell(audited(violation(), violation("payments")))
+        assert reasons(watch.tell(audited(gaps=(NOT_READ,), unread=("topic orders",)))) == [Reason.AUDIT_PARTIAL]
+        back = watch.tell(audited(violation(), violation("payments")))
+        assert [notice.message.split(" is ")[0] for notice in back] == [f"{MIN_IN_SYNC} of topic payments"]
+
+    def test_nodes_that_restart_one_by_one(self) -> None:
+        """What is known of all of them is not told again of those that are left."""
+        watch = Watch()
+        everywhere = replace(violation(), resource="brokers 0, 1, 2")
+        assert reasons(watch.tell(audited(everywhere))) == [Reason.VIOLATION]
+        for left in ("brokers 1, 2", "brokers 0, 2", "brokers 0, 1"):
+            assert watch.tell(audited(replace(everywhere, resource=left), gaps=(UNREACHABLE,), unread=(NODES,))) == []
+        assert watch.tell(audited(everywhere)) == []
+
+    def test_another_node_that_goes_wrong(self) -> None:
+        """Where all are known, one more of them is news."""
+        watch = Watch()
+        watch.tell(audited(replace(violation(), resource="broker 0")))
+        assert reasons(watch.tell(audited(replace(violation(), resource="brokers 0, 1")))) == [Reason.VIOLATION]
+
+    def test_a_node_that_goes_wrong_while_another_is_away(self) -> None:
+        """That is new all the same."""
+        wrong = replace(violation(), resource="broker 1")
+        assert Reason.VIOLATION in reasons(Watch().tell(audited(wrong, gaps=(UNREACHABLE,), unread=(NODES,))))
 
     def test_a_restart_of_the_operator(self) -> None:
         """What the status has of the past is enough to tell nothing twice."""
