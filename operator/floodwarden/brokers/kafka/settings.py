@@ -22,6 +22,8 @@ from floodwarden.core.delivery.survey import BrokerFound, Change, Placement, Sou
 from floodwarden.core.observation import Unknown, UnknownReason
 
 AUDIT_SECONDS: Final = 30.0
+SHOWN_SECONDS: Final = 5.0
+SHOWN_EVERY: Final = 0.1  # seconds
 BATCH: Final = 200  # topics in one request: what a node answers within a request's time
 INTERNAL_SETTINGS: Final = ("min.insync.replicas",)
 OWN: Final = (
@@ -83,11 +85,27 @@ class KafkaSettings:
         for names in _batches(list(by_topic)):
             refused = await self._alter({name: by_topic[name] for name in names})
             failed.update((change, why) for name, why in refused.items() for change in by_topic[name])
+        await self._shown([change for change in changes if change not in failed])
         return failed
 
     async def close(self) -> None:
         """See ``SettingsBroker.close``."""
         await self._nodes.close()
+
+    async def _shown(self, changes: Collection[Change]) -> None:
+        """Wait until the node that is asked shows what the controller accepted: it hears of it up to half a second later."""
+        clock = asyncio.get_running_loop()
+        until = clock.time() + SHOWN_SECONDS
+        missing = list(changes)
+        while missing and clock.time() < until:
+            try:
+                topics = list(dict.fromkeys(change.topic for change in missing))
+                found = await self._values_of(topics, {change.setting for change in missing})
+            except BrokerError:
+                return  # whoever reads it back will say so
+            missing = [change for change in missing if not _shows(found[change.topic], change)]
+            if missing:
+                await asyncio.sleep(SHOWN_EVERY)
 
     async def _values_of(self, names: Sequence[str], keys: Collection[str]) -> dict[str, Values | Unknown]:
         """The settings of each topic, asked in batches at once."""
@@ -124,6 +142,11 @@ class KafkaSettings:
         left_out = Unknown(UnknownReason.BROKER_ERROR, "the broker did not answer for it")
         refused = {topic: _refusal(result) for topic, result in results.items() if result.error_code}
         return {**dict.fromkeys(changes.keys() - results.keys(), left_out), **refused}
+
+
+def _shows(values: Values | Unknown, change: Change) -> bool:
+    """Whether a change is there, or nobody can tell."""
+    return isinstance(values, Unknown) or (change.setting in values and values[change.setting].text == change.value)
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
