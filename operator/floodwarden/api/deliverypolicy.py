@@ -276,10 +276,16 @@ class DeliveryPolicy(Resource):
             exclude=spec.match.exclude,
             requirements=tuple({need.setting: need for need in self._requirements()}.values()),
             factor=replication.factor if replication else None,
-            min_in_sync=replication.min_in_sync if replication else None,
+            min_in_sync=self._min_in_sync,
             acks=spec.acks.value if spec.acks else None,
             flush=spec.flush.mode.value if spec.flush else None,
         )
+
+    @property
+    def _min_in_sync(self) -> int | None:
+        asked = self.spec.replication.min_in_sync if self.spec.replication else None
+        replicated = self.spec.flush is not None and self.spec.flush.mode is FlushMode.REPLICATED
+        return max(asked or 0, REPLICATED_IN_SYNC) if replicated else asked
 
     def _requirements(self) -> Iterator[Requirement]:
         """Of two on the same setting the later one counts."""

@@ -26,7 +26,7 @@ from floodwarden.core.delivery.violations import (
     name_of,
     numbers,
 )
-from floodwarden.core.delivery.wishes import Requirement, Wishes
+from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown
 
 
@@ -135,6 +135,18 @@ def _of_topic(
             yield Violation(name_of(topic), need.setting, str(need), text, where, Action.CONFLICT, rival), None
         elif found.unmet(need):
             yield _judged(wishes, topic, need, found, factor, owner)
+        elif need.setting == MIN_IN_SYNC and factor is not None:
+            yield from ((violation, None) for violation in _refusing(topic, found, factor))
+
+
+def _refusing(topic: TopicFound, found: Effective, factor: int) -> Iterator[Violation]:
+    """A topic that asks for more copies in sync than it has: it is as the policy asks, and takes no message."""
+    bound = Requirement(MIN_IN_SYNC, Relation.AT_MOST, str(factor))
+    above = found.unmet(bound)
+    if above:
+        text, where = told(above)
+        reason = "no write with acks=all succeeds: raise the replication, or lower it"
+        yield Violation(name_of(topic), MIN_IN_SYNC, f"{bound}, its replicas", text, where, Action.REPORT, reason)
 
 
 def _judged(
@@ -168,9 +180,9 @@ def _against(wishes: Wishes, need: Requirement, value: str | None, factor: int |
     if factor is None:
         return "how many replicas the topic has is not known"
     if wanted > factor:
-        return f"the topic has {factor} replicas: no write with acks=all would succeed any more; raise the replication first"
+        return f"its replication factor is {factor}: no write with acks=all would succeed any more; raise the replication first"
     if wanted == factor and wishes.factor != wanted:
-        return f"the topic has just {factor} replicas: writes would stop with the first broker that restarts; raise them first"
+        return f"its replication factor is just {factor}: writes would stop with the first broker that restarts; raise it first"
     return None
 
 

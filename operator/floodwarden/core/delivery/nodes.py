@@ -45,9 +45,11 @@ def _for_brokers(wishes: Wishes) -> Iterator[_OfBroker]:
             need = Requirement(setting, Relation.AT_LEAST, str(wishes.factor))
             yield _OfBroker(need, "it is used for topics that are created from now on")
     if wishes.min_in_sync is not None:
-        for setting in (MIN_IN_SYNC, "transaction.state.log.min.isr"):
-            need = Requirement(setting, Relation.AT_LEAST, str(wishes.min_in_sync))
-            yield _OfBroker(need, "it holds for topics that do not set it themselves")
+        for setting, why in (
+            (MIN_IN_SYNC, "it holds for topics that do not set it themselves"),
+            ("transaction.state.log.min.isr", "it is used when the topic of transactions is created"),
+        ):
+            yield _OfBroker(Requirement(setting, Relation.AT_LEAST, str(wishes.min_in_sync)), why)
     for need in wishes.requirements:
         if need.setting == UNCLEAN:
             yield _OfBroker(need, "it holds for topics that do not set it themselves")

@@ -196,11 +196,11 @@ def test_only_what_matches() -> None:
     ("replicas", "in_sync", "factor", "action", "says"),
     [
         pytest.param(3, 2, None, Action.REPAIR, "it is written", id="one below the replicas"),
-        pytest.param(2, 2, None, Action.REPORT, "the topic has just 2 replicas", id="as many as replicas"),
+        pytest.param(2, 2, None, Action.REPORT, "its replication factor is just 2", id="as many as replicas"),
         pytest.param(2, 2, 2, Action.REPAIR, "it is written", id="as many as replicas, as the policy's factor says"),
-        pytest.param(2, 2, 3, Action.REPORT, "the topic has just 2 replicas", id="as many as replicas, which are to be more"),
-        pytest.param(1, 2, None, Action.REPORT, "the topic has 1 replicas", id="more than replicas"),
-        pytest.param(1, 2, 2, Action.REPORT, "the topic has 1 replicas", id="more than replicas, whatever the factor says"),
+        pytest.param(2, 2, 3, Action.REPORT, "its replication factor is just 2", id="as many as replicas, which are to be more"),
+        pytest.param(1, 2, None, Action.REPORT, "its replication factor is 1", id="more than replicas"),
+        pytest.param(1, 2, 2, Action.REPORT, "its replication factor is 1", id="more than replicas, whatever the factor says"),
     ],
 )
 def test_min_in_sync_and_replicas(replicas: int, in_sync: int, factor: int | None, action: Action, says: str) -> None:
@@ -219,7 +219,7 @@ def test_min_in_sync_that_one_node_has_higher() -> None:
     findings = audited(wishes(IN_SYNC_2), survey(topic(), brokers=brokers))
     violation = the(of_topics(findings))
     assert (violation.action, violation.where) == (Action.REPORT, "broker 0 (min.insync.replicas, file)")
-    assert "just 3 replicas" in violation.reason
+    assert "is just 3" in violation.reason
     assert findings.changes == ()
 
 
@@ -294,3 +294,13 @@ def test_nothing_at_all() -> None:
     policy: Wishes = wishes(*ALL, names=["nobody"])
     findings = audited(policy, survey(topic()))
     assert (findings.topics, findings.violations, findings.changes, findings.gaps) == (0, (), (), ())
+
+
+def test_a_topic_that_takes_no_message() -> None:
+    """More copies in sync are asked for than there are replicas, which no broker tells: reported, and nothing is written."""
+    findings = audited(wishes(min_in_sync=2), survey(topic(on=[[0]])))
+    found = the(of_topics(findings))
+    assert (found.setting, found.found, found.action) == (MIN_IN_SYNC, "2", Action.REPORT)
+    assert "no write with acks=all succeeds" in found.reason
+    assert findings.changes == ()
+    assert not of_topics(audited(wishes(min_in_sync=2), survey(topic(on=[[0, 1]]))))
