@@ -41,6 +41,7 @@ FLUSHED = Requirement(FLUSH, Relation.AT_MOST, "1000")
 FLUSHED_MS = Requirement(FLUSH_MS, Relation.AT_MOST, "1000")
 KEPT = Requirement(RETENTION, Relation.AT_LEAST, str(DAY), endless=True)
 UNBOUNDED = Requirement(SIZE, Relation.EXACTLY, "-1", writable=False)
+UNCOMPACTED = Requirement("cleanup.policy", Relation.EXACTLY, "delete", writable=False)
 
 
 def values(given: Mapping[str, str | Value], source: Source) -> dict[str, Value]:
@@ -100,16 +101,21 @@ def wishes(
     name: str = "shop/orders",
     names: Sequence[str] = ("*",),
     exclude: Sequence[str] = (),
-    acts: bool = True,
+    enforces: bool = True,
+    acts: bool | None = None,
     factor: int | None = None,
     min_in_sync: int | None = None,
     acks: str | None = None,
     flush: str | None = None,
 ) -> Wishes:
-    """One policy; in mode Enforce and of all topics unless said otherwise. ``min_in_sync`` is a requirement as well."""
+    """One policy; in mode Enforce and of all topics unless said otherwise. ``min_in_sync`` is a requirement as well.
+
+    It may write as it would, unless ``acts`` says otherwise.
+    """
     if min_in_sync is not None:
         needs = (*needs, Requirement(MIN_IN_SYNC, Relation.AT_LEAST, str(min_in_sync)))
-    return Wishes(name, acts, tuple(names), tuple(exclude), needs, factor, min_in_sync, acks, flush)
+    may = enforces if acts is None else acts
+    return Wishes(name, may, tuple(names), tuple(exclude), needs, factor, min_in_sync, acks, flush, enforces)
 
 
 def audited(policy: Wishes, found: Survey, owners: Mapping[str, str] | None = None) -> Findings:

@@ -117,7 +117,8 @@ class Retention(ApiModel):
     """How long messages are kept."""
 
     at_least: LongDuration
-    """Messages are kept for at least this long: retention.ms. That retention.bytes sets no earlier end is told, never changed."""
+    """Messages are kept for at least this long: retention.ms. That retention.bytes sets no earlier end, and that messages are
+    not compacted, is told and never changed."""
 
 
 class DeliveryPolicySpec(ApiModel):
@@ -269,9 +270,10 @@ class DeliveryPolicy(Resource):
     def wishes(self) -> Wishes:
         """What is wanted, in the terms of ``core``."""
         spec, replication = self.spec, self.spec.replication
+        enforces = spec.mode is DeliveryMode.ENFORCE and not self.paused
         return Wishes(
             name=f"{self.metadata.namespace}/{self.metadata.name}",
-            acts=spec.mode is DeliveryMode.ENFORCE and not self.paused,
+            acts=enforces,
             names=spec.match.names,
             exclude=spec.match.exclude,
             requirements=tuple({need.setting: need for need in self._requirements()}.values()),
@@ -279,6 +281,7 @@ class DeliveryPolicy(Resource):
             min_in_sync=self._min_in_sync,
             acks=spec.acks.value if spec.acks else None,
             flush=spec.flush.mode.value if spec.flush else None,
+            enforces=enforces,
         )
 
     @property
@@ -300,6 +303,7 @@ class DeliveryPolicy(Resource):
         if retention is not None:
             yield Requirement("retention.ms", Relation.AT_LEAST, str(_milliseconds(retention.at_least)), endless=True)
             yield Requirement("retention.bytes", Relation.EXACTLY, "-1", writable=False)
+            yield Requirement("cleanup.policy", Relation.EXACTLY, "delete", writable=False)
 
 
 def _of_flush(flush: Flush) -> Iterator[Requirement]:

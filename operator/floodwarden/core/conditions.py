@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from floodwarden.core.assess import Assessment, Gap
+from floodwarden.core.assess import STALL_AFTER, Assessment, Gap
 from floodwarden.core.decide import Decision
 from floodwarden.core.memory import Memory, Phase
 from floodwarden.core.observation import GroupPhase
@@ -83,6 +83,9 @@ def conditions(
     }
     if blink and Type.WITHIN_LAG in before and shown[Type.WITHIN_LAG].status is None:
         shown[Type.WITHIN_LAG] = before[Type.WITHIN_LAG]
+    if shown[Type.STALLED].status and _settles(memory, now):
+        # Partitions that were passed on to pods that have just come stand still for a while: that is no poison message.
+        shown[Type.STALLED] = before.get(Type.STALLED) or Condition(Type.STALLED, None, Reason.SETTLING, ADVICE[Reason.SETTLING])
     if Type.STALLED in before and not shown[Type.STALLED].status and _unsure_of_stall(seen):
         # What stood still may still do so: only a stable group whose offsets are known can tell that it moves again.
         shown[Type.STALLED] = before[Type.STALLED]
@@ -153,6 +156,14 @@ def _stalled(seen: Assessment, decision: Decision) -> Condition:
     if gap is not None:
         return condition_of(Type.STALLED, None, gap.reason, gap.message)
     return Condition(Type.STALLED, False, Reason.MOVING, ADVICE[Reason.MOVING])
+
+
+def _settles(memory: Memory, now: float) -> bool:
+    """Whether a step's pods are still coming, or have come only lately."""
+    step = memory.step
+    if step is None or step.phase is Phase.SETTLING:
+        return step is not None
+    return step.settled_at is not None and now - step.settled_at < STALL_AFTER
 
 
 def _unsure_of_stall(seen: Assessment) -> bool:

@@ -129,6 +129,8 @@ def _judge(view: Outlook, target: Target) -> Decision:
     if current < view.floor:
         goal = max(view.floor, view.goal_up(current) if view.over else 0)
         text = f"{current} → {goal} replicas: minReplicas is {view.policy.min_replicas}"
+        if goal > view.floor:
+            text = f"{view.numbers(current, goal)}; minReplicas is {view.policy.min_replicas}"
         return Decision(Reason.BELOW_MINIMUM, text, goal, desired=goal)
     if view.over or view.growing_over(current) or (current == 0 and seen.lag):
         up = _up(view, current)

@@ -29,6 +29,7 @@ from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
 STUCK_AFTER = 180.0  # seconds, and three intervals, without a finished audit: the loop hangs
+GATHER = 1.0  # seconds
 PAUSED = Gap(Reason.PAUSED, "the policy is paused")
 
 _log = structlog.get_logger(__name__)
@@ -70,6 +71,8 @@ class AuditLoop:
         """Audit until cancelled; then close the connection."""
         try:
             while True:
+                # Policies that are applied together come one by one: none of two that disagree may act before the other is here.
+                await asyncio.sleep(GATHER)
                 began = clock.now()
                 self._wake.clear()
                 try:
@@ -79,7 +82,7 @@ class AuditLoop:
                     self._services.metrics.audit_failed(self.key, "InternalError")
                 self._alive_at = clock.now()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, began + self.interval - self._alive_at)):
+                    async with asyncio.timeout(max(0.0, began + self.interval - GATHER - self._alive_at)):
                         await self._wake.wait()
         finally:
             await self._disconnect()

@@ -94,6 +94,8 @@ class Supervisor:
                     continue
         finally:
             await asyncio.gather(*(self.end(key) for key in list(self._loops)))
+            for watch in self._watches.values():
+                watch.close()
 
     async def end(self, broker: Key | None) -> None:
         """End all that is done for a broker (None: for what belongs to none), because it is no longer this replica's to do."""
@@ -138,7 +140,7 @@ class Supervisor:
         """Forget the policies that are gone, or another replica's."""
         policies = self._services.store.policies
         for key in [key for key in self._watches if key not in policies or not self._ours(policies[key])]:
-            del self._watches[key]
+            self._watches.pop(key).close()
             self._services.metrics.forget_policy(key)
         deliveries = self._services.store.deliveries
         for key in [key for key in self._deliveries if key not in deliveries or not self._ours(deliveries[key])]:

@@ -74,6 +74,11 @@ class PolicyWatch:
         self._quiet: tuple[Reading, Reason, float] | None = None  # a reading with nothing to do, what was decided, and when
         self._sweeping = asyncio.Lock()
 
+    def close(self) -> None:
+        """Leave nothing running."""
+        if self._glance is not None:
+            self._glance.cancel()
+
     @property
     def uid(self) -> str:
         """Which of the policies that have had this name it watches."""
@@ -185,6 +190,7 @@ class PolicyWatch:
         No sweep waits for a mere glance at what is quiet: of a thousand some are always due. The next one takes in its answer.
         """
         if self._attend or self._looked_at == NEVER:
+            self.close()
             self._glance = None
             self._target = await self._read(pods=self._attend)
             self._looked_at = at
@@ -271,8 +277,9 @@ class PolicyWatch:
         """Conditions, Events, metrics, and the status when it is worth a write. ``past``: the memory before the decision."""
         before, memory = self._shown, self._memory
         self._shown = conditions(self._policy, seen, decision, blocker, memory, before, at)
+        ours = blocker is None and not self._policy.dry_run  # on the target only whoever scales it speaks
         for notice in notices(before, self._shown, seen, decision, past, at):
-            self._post(notice)
+            self._post(notice if ours else replace(notice, on_target=False))
         self._tell_added(seen)
         self._tell_step(decision)
         self._memory = told(memory, self._shown, seen)

@@ -39,6 +39,7 @@ _MINUTE, _HOUR = 60_000, 3_600_000
 # A topic's key → the broker's keys it comes from where the topic does not set it, the first that is set, with their unit in the
 # topic's (LogConfig and KafkaConfig in Kafka's source).
 INHERITED: Final[Mapping[str, Mapping[str, int]]] = {
+    "cleanup.policy": {"log.cleanup.policy": 1},
     "flush.messages": {"log.flush.interval.messages": 1},
     "flush.ms": {"log.flush.interval.ms": 1, "log.flush.scheduler.interval.ms": 1},
     "min.insync.replicas": {"min.insync.replicas": 1},

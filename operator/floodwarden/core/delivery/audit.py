@@ -49,8 +49,9 @@ class Findings:
 def audit(survey: Survey, policies: Collection[Wishes], owners: Mapping[str, str]) -> dict[str, Findings]:
     """The findings of each policy, by its name. ``owners`` names who else has a topic, such as a KafkaTopic of Strimzi."""
     matched = {wishes.name: [topic for topic in survey.topics.values() if _speaks_of(wishes, topic)] for wishes in policies}
-    rivals = _rivals(policies, matched)
-    return {wishes.name: _findings(wishes, survey, matched[wishes.name], owners, rivals) for wishes in policies}
+    # Who only looks disarms nobody: those that write are held against each other, and those that look.
+    rivals = {enforces: _rivals([one for one in policies if one.enforces is enforces], matched) for enforces in (True, False)}
+    return {wishes.name: _findings(wishes, survey, matched[wishes.name], owners, rivals[wishes.enforces]) for wishes in policies}
 
 
 def _speaks_of(wishes: Wishes, topic: TopicFound) -> bool:
@@ -63,8 +64,6 @@ Rivals = Mapping[tuple[str, str], Mapping[str, str]]
 
 def _rivals(policies: Collection[Wishes], matched: Mapping[str, Sequence[TopicFound]]) -> Rivals:
     wanted: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    if len(policies) < 2:
-        return {}
     for wishes in policies:
         asked = _asked(wishes)
         for topic in matched[wishes.name]:

@@ -92,6 +92,14 @@ EXPLAINED: tuple[Explained, ...] = (
         "Messages that a surge of others pushed out before they were read.",
     ),
     Explained(
+        "cleanup.policy",
+        None,
+        "Whether old messages are deleted by age and size, or compacted: of each key only the newest is kept.",
+        "Compaction deletes messages that nobody has read yet, whatever retention.ms says.",
+        "With delete, a topic is no table of the newest values.",
+        "Messages that were followed by another one of the same key before they were read.",
+    ),
+    Explained(
         "default.replication.factor",
         None,
         "How many copies topics get that are created without saying so, above all those created by their first message.",

@@ -59,7 +59,8 @@ def _compliant(findings: Findings) -> Condition:
         return Condition(Type.COMPLIANT, None, Reason.AUDIT_PARTIAL, f"{gaps[0].message}{more}")
     if not findings.topics:
         return condition_of(Type.COMPLIANT, None, Reason.NO_TOPIC_MATCHES, "no topic matches spec.match")
-    text = f"{findings.topics} topics on {findings.brokers} brokers are as asked for"
+    topics = f"{findings.topics} topics" if findings.topics > 1 else "1 topic"
+    text = f"{topics} on {findings.brokers} brokers: all is as asked for"
     return Condition(Type.COMPLIANT, True, Reason.COMPLIANT, text)
 
 

@@ -66,7 +66,8 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """One policy. ``name`` is namespace/name; ``acts``: whether it may write (Enforce, and not paused).
+    """One policy. ``name`` is namespace/name; ``enforces``: whether it would write (Enforce, and not paused); ``acts``: whether
+    it may, now and here.
 
     ``factor``, ``min_in_sync`` are copies; None where nothing is asked for. ``acks`` is what producers are to wait for.
     """
@@ -80,6 +81,7 @@ class Wishes:
     min_in_sync: int | None = None
     acks: str | None = None
     flush: str | None = None
+    enforces: bool = True
 
     def matches(self, topic: str) -> bool:
         """Whether a topic is one that the policy speaks of: ``*`` and ``?`` stand for any characters, case counts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 from floodwarden.core.delivery.audit import audit
@@ -14,6 +15,7 @@ from tests.support.delivery import (
     IN_SYNC_2,
     KEPT,
     RETENTION,
+    audited,
     of_topics,
     survey,
     the,
@@ -52,10 +54,14 @@ def test_policies_that_disagree_where_nothing_differs_yet() -> None:
 
 
 def test_policies_of_which_one_only_looks() -> None:
-    """Audit counts as well: it may be Enforce tomorrow."""
-    policies = [wishes(IN_SYNC_2, name="shop/a"), wishes(name="shop/b", min_in_sync=3, acts=False)]
-    found = audit(BAD, policies, {})
-    assert not any(findings.changes for findings in found.values())
+    """Who only looks disarms nobody, and is told for itself; two that look are told that they disagree."""
+    enforcing, looking = wishes(IN_SYNC_2, name="shop/a"), wishes(name="shop/b", min_in_sync=3, enforces=False)
+    found = audit(BAD, [enforcing, looking], {})
+    assert found["shop/a"].changes == audited(enforcing, BAD).changes != ()
+    assert not [one for findings in found.values() for one in findings.violations if one.action is Action.CONFLICT]
+    assert found["shop/b"].changes == ()
+    both = audit(BAD, [replace(enforcing, acts=False, enforces=False), looking], {})
+    assert {one.action for findings in both.values() for one in of_topics(findings)} == {Action.CONFLICT}
 
 
 def test_policies_that_disagree_on_the_factor() -> None:

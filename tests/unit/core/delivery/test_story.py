@@ -75,7 +75,7 @@ def reasons(notices: list[Notice]) -> list[Reason]:
             audited(),
             (True, Reason.AUDITING),
             (True, Reason.COMPLIANT),
-            "4 topics on 3 brokers are as asked for",
+            "4 topics on 3 brokers: all is as asked for",
             id="all is well",
         ),
         pytest.param(

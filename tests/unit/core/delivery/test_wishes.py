@@ -9,7 +9,7 @@ import pytest
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.core.delivery.violations import MIN_IN_SYNC
 from floodwarden.core.delivery.wishes import Relation, Requirement
-from tests.support.delivery import CLEAN, DAY, FLUSH, FLUSH_MS, FLUSHED, IN_SYNC_2, KEPT, UNBOUNDED, wishes
+from tests.support.delivery import CLEAN, DAY, FLUSH, FLUSH_MS, FLUSHED, IN_SYNC_2, KEPT, UNBOUNDED, UNCOMPACTED, wishes
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,9 @@ def at_most(setting: str, number: int) -> Requirement:
         pytest.param({"replication": {"minInSync": 2}}, [at_least(MIN_IN_SYNC, 2)], id="copies in sync"),
         pytest.param({"replication": {"uncleanElection": False}}, [CLEAN], id="no unclean election"),
         pytest.param({"replication": {"uncleanElection": True}}, [], id="unclean elections that are allowed ask for nothing"),
-        pytest.param({"retention": {"atLeast": "24h"}}, [KEPT, UNBOUNDED], id="retention, and no size that ends it before"),
+        pytest.param(
+            {"retention": {"atLeast": "24h"}}, [KEPT, UNBOUNDED, UNCOMPACTED], id="retention, and nothing that ends it before"
+        ),
     ],
 )
 def test_what_a_manifest_asks_for(spec: dict[str, Any], requirements: list[Requirement]) -> None:
