@@ -184,3 +184,17 @@ def test_broker_events_on_transitions_only() -> None:
     assert [notice.reason for notice in broker_notices(well, down)] == [Reason.BROKER_UNREACHABLE]
     assert list(broker_notices(down, down)) == []
     assert Reason.SWEEPING in [notice.reason for notice in broker_notices(down, well)]
+
+
+def test_pods_that_have_just_come_are_no_poison_message() -> None:
+    """A partition of theirs stands still until they work; what stands still for another half a minute is told."""
+    world = World(policy(max_messages=500), step_shaped(60, 700, 40, 10_000), memory=MEASURED, start_delay=25.0)
+    told = Told(world).run(45)
+    world.poisoned = frozenset({3})  # as if its new owner were slow to begin
+    told.run(50)
+    assert world.steps
+    assert world.seen is not None
+    assert world.seen.stalled
+    assert Reason.PARTITION_STALLED not in told.reasons
+    told.run(60)
+    assert told.reasons.count(Reason.PARTITION_STALLED) == 1
