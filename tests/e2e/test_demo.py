@@ -12,12 +12,14 @@ from xml.etree import ElementTree
 import pytest
 
 from floodhack.instance import CHECKOUT
+from floodwarden.api.crd import RESOURCES
+from floodwarden.api.resource import GROUP
 from tests.conftest import Cluster
 from tests.support.kubectl import Kubectl
 from tests.support.release import Release
 
 DEMO = "demo"
-CRDS = ("messagebrokers.floodwarden.dev", "backlogpolicies.floodwarden.dev")
+CRDS = tuple(f"{resource.definition.plural}.{GROUP}" for resource in RESOURCES)
 
 
 @pytest.fixture
