@@ -191,7 +191,7 @@ def test_what_is_denied_is_not_known(kafka: RealKafka) -> None:
 
     until(told, seconds=30, what="the ACL has reached every broker")
     assert "could not tell (AuthorizationFailed)" in last[0].stdout
-    assert f"topic {topic}: allow Floodwarden's user DescribeConfigs (Kafka ACLs)" in last[0].stdout
+    assert f"topic {topic}: allow Floodwarden's user DescribeConfigs on the topic (Kafka ACLs)" in last[0].stdout
     assert user["password"] not in last[0].stdout + last[0].stderr
 
 
