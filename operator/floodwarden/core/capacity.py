@@ -29,7 +29,7 @@ def learn(capacity: Capacity | None, seen: Assessment, replicas: int, memory: Me
             return Capacity(sample, now, Basis.MEASURED)
         return Capacity(capacity.per_replica + WEIGHT * (sample - capacity.per_replica), now, Basis.MEASURED)
     # What was consumed in the last two windows was consumed by those that worked then.
-    same = memory.working_since is not None and now - memory.working_since >= 2 * SMOOTH_WINDOW
+    same = memory.working_since is None or now - memory.working_since >= 2 * SMOOTH_WINDOW
     return _at_least(capacity, seen, replicas, now) if seen.exact and same else capacity
 
 

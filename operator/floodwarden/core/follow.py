@@ -82,7 +82,8 @@ def follow_capacity(memory: Memory, seen: Assessment, target: Target | None, now
         return memory
     working = target.replicas if target.ready is None else min(target.ready, target.replicas)
     if working != memory.working:
-        memory = replace(memory, working=working, working_since=now)
+        changed = memory.working is not None  # nothing older than the first look is known of what was consumed either
+        memory = replace(memory, working=working, working_since=now if changed else None)
     return replace(memory, capacity=learn(memory.capacity, seen, working, memory, now), learned_at=now)
 
 

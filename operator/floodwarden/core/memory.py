@@ -74,7 +74,7 @@ class Memory:
     stable_since: float | None = None  # since when the group was seen stable with unchanged replicas
     learned_at: float | None = None  # when the capacity was last looked at
     working: int | None = None  # the replicas that worked at that look
-    working_since: float | None = None  # and since when so many do
+    working_since: float | None = None  # and since when so many do, where they were seen to change
     hand_scaled_at: float | None = None
     hot: frozenset[Partition] = frozenset()  # where more arrives than one replica can carry
     ceiling_told: bool = False  # since the limit was passed: arrivals that just fill the ceiling would tell it again and again

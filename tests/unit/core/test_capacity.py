@@ -23,6 +23,12 @@ def test_keeping_up_shows_only_a_lower_bound() -> None:
     assert capacity.per_replica == pytest.approx(30, rel=0.05)
 
 
+def test_a_bound_is_known_within_seconds() -> None:
+    """A dozen seconds of steady traffic are enough for the first step to be one, and no guess."""
+    world = World(policy(), step_shaped(60, 700, 15, 10_000)).run(60)
+    assert [(start, goal) for _, start, goal in world.steps] == [(2, 24)]
+
+
 def test_a_backlog_shows_what_a_replica_does() -> None:
     """Saturated replicas are measured, also where only some of them are."""
     for per_partition in (lambda _, __: 20.0, lambda _, n: 200.0 if n % 2 else 0.0):
