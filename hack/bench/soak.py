@@ -30,6 +30,7 @@ from floodhack.errors import HackError
 from floodhack.instance import CHECKOUT
 from floodhack.progress import say, script
 from floodhack.waiting import until
+from floodwarden.api.crd import RESOURCES
 
 RESULTS = CHECKOUT / ".bench" / "soak.json"
 EVERY = 5.0  # seconds between two looks
@@ -41,7 +42,7 @@ QUIET = 60.0  # seconds of the last phase, in which nothing changes
 SEED = 4
 BOUNDS = {
     "memory_growth": 0.05,  # of the last third over the second
-    "watcher_lists": 2,  # the first of each kind; every other list would be one again
+    "watcher_lists": len(RESOURCES),  # the first of each kind; every other list would be one again
     "idle_writes_per_minute": 6,
     "not_alive": 0,
     "tracebacks": 0,
