@@ -55,7 +55,7 @@ def test_days(text: str, seconds: float) -> None:
     assert TypeAdapter(LongDuration).validate_python(text).seconds == seconds
 
 
-@pytest.mark.parametrize("text", ["d", "12h1d", "1.5d", "123456d", "7 d"])
+@pytest.mark.parametrize("text", ["d", "12h1d", "1.5d", "123456d", "7 d", "0d", "0h0s"])
 def test_no_days(text: str) -> None:
     """Anything else is refused in words that say how to write it."""
     with pytest.raises(ValidationError, match="written like 7d, 36h, 90m or 1d12h"):

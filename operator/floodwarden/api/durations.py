@@ -103,12 +103,16 @@ class LongDuration(str):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         pattern = LONG_PATTERN.replace("\\", "\\\\")
-        rule = Rule(f"self.size() > 1 && self.matches('{pattern}')", f"must be a duration, {LONG_EXAMPLES}")
+        rule = Rule(
+            f"self.size() > 1 && self.matches('{pattern}') && self.matches('[1-9]')",
+            f"must be a duration longer than nothing, {LONG_EXAMPLES}",
+        )
         return {**handler(core), "x-kubernetes-validations": [rule.as_schema()]}
 
     @classmethod
     def _checked(cls, text: str) -> Self:
-        long_duration_seconds(text)
+        if not long_duration_seconds(text):
+            raise ValueError(f"{text!r} is nothing; durations are {LONG_EXAMPLES}")
         return cls(text)
 
 
