@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource  # type: ignore[attr-defined]
 
 from tests.contract.kafka.real_kafka import NODES
@@ -22,6 +24,28 @@ class SettingsShop(Shop):
         name = self.kafka.topic(on=[[0], [1]], name=self.topic)
         self._topics.add(name)
         return name
+
+    def make_pair(self, leader: int, follower: int) -> str:
+        """The shop's topic, with one partition on two nodes."""
+        name = self.kafka.topic(on=[[leader, follower]], name=self.topic)
+        self._topics.add(name)
+        return name
+
+    def in_sync(self) -> set[int]:
+        """The nodes that are in sync in the topic's first partition; none while nobody tells."""
+        found = self._first_partition()
+        return set(found.isrs) if found else set()
+
+    def leader(self) -> int:
+        """The node that leads the topic's first partition; -1 where none does, or nobody tells."""
+        found = self._first_partition()
+        return int(found.leader) if found else -1
+
+    def _first_partition(self) -> Any:
+        try:
+            return self._admin.list_topics(self.topic, timeout=10).topics[self.topic].partitions.get(0)
+        except KafkaException:  # the node that was asked has just gone
+            return None
 
     def set_topic(self, *settings: str, topic: str | None = None, delete: Sequence[str] = ()) -> None:
         """Change a topic's settings as people do: ``key=value``, or keys to delete."""
