@@ -346,7 +346,6 @@ async def test_a_node_that_is_down(kafka: RealKafka, settings: KafkaSettings, op
     kafka.brokers("stop", "kafka", str(LOST), *how)
 
     def settled(survey: Survey) -> bool:
-        """The others have noticed, and the one that was asked has its own settings at hand again."""
         told = [not unknown(nodes_of(survey)[node].values) for node in NODES]
         return in_sync(survey.topics[name]) == {0, 1} and told == [node != LOST for node in NODES]
 
@@ -358,10 +357,10 @@ async def test_a_node_that_is_down(kafka: RealKafka, settings: KafkaSettings, op
         assert lost.defaults == lost.values
         for broker in others:
             assert set(found_of(broker.values)) == set(OWN)
+        assert set(found_of(survey.topics[name].values)) == set(TOPIC_KEYS)
 
     survey = await surveyed(settings, name, holds=settled, within=60)
     check(survey)
-    assert set(found_of(survey.topics[name].values)) == set(TOPIC_KEYS)
     missing = f"node {LOST} is not among the brokers"
     survey = await eventually(  # as soon as the cluster has noticed, to whoever asks from then on
         lambda: opened().survey({name}.__contains__, TOPIC_KEYS),
@@ -369,7 +368,6 @@ async def test_a_node_that_is_down(kafka: RealKafka, settings: KafkaSettings, op
         within=60,
     )
     check(survey)
-    assert set(found_of(survey.topics[name].values)) == set(TOPIC_KEYS)
 
     kafka.brokers("start", "kafka", str(LOST))
 
