@@ -94,7 +94,7 @@ class Worker:
             return  # cannot be processed, so it is never committed, and neither is what comes after it
         # The work: a slot of 1/capacity seconds for each message. What is idle meanwhile is not saved up.
         self.free_at = max(self.free_at, time.monotonic()) + 1.0 / self.settings.capacity
-        time.sleep(max(0.0, self.free_at - time.monotonic()))
+        time.sleep(max(0.0, self.free_at - time.monotonic()))  # stands for the work
         if self.downstream is not None:
             self.downstream.call()
         self.processed += 1

@@ -24,7 +24,7 @@ class Downstream:
     def call(self) -> None:
         """Return once the service has answered, however long that takes."""
         while not self._answered():
-            time.sleep(RETRY_SECONDS)
+            time.sleep(RETRY_SECONDS)  # as a client backs off that is refused
 
     def _answered(self) -> bool:
         try:

@@ -97,7 +97,7 @@ def run(settings: Settings, stop: Stop) -> Counter:
             log(counter.line(rate))
         # Serves the delivery reports that are there, and sleeps out the rest of the tick.
         producer.poll(0)
-        time.sleep(TICK_SECONDS)
+        time.sleep(TICK_SECONDS)  # the stream's own beat
     unsent = producer.flush(CLOSE_SECONDS)
     log(f"{counter.line(rate)}  unknown {unsent}")
     return counter

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ from uuid import uuid4
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
+from floodhack.errors import HackError
 from floodhack.instance import CHECKOUT, Instance
 from floodhack.kafka_settings import KafkaSet
+from floodhack.waiting import until
 from floodwarden.brokers.kafka import Security
 
 NODES = (0, 1, 2)
@@ -116,16 +117,20 @@ def hack_brokers(version: str, *args: str, **how: Any) -> subprocess.CompletedPr
 
 def wait_for(condition: Callable[[], bool], what: str, *, within: float = 60.0) -> None:
     """Return once the condition holds; AssertionError after ``within`` seconds. Errors of the brokers count as not yet."""
-    deadline = time.monotonic() + within
-    while True:
+    why = "not yet"
+
+    def holds() -> bool:
+        nonlocal why
         try:
-            if condition():
-                return
-            why = "not yet"
+            return condition()
         except (KafkaException, TimeoutError) as error:
             why = repr(error)
-        assert time.monotonic() < deadline, f"{what}: {why} after {within:g} s"
-        time.sleep(0.1)
+            return False
+
+    try:
+        until(holds, seconds=within, what=what)
+    except HackError as error:
+        raise AssertionError(f"{error} ({why})") from None
 
 
 def _done(futures: Mapping[str, Any]) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 
 from tests.integration.delivery.settings_shop import SettingsShop
 from tests.integration.delivery.test_audit import SAFE
 from tests.support.lengths import short_or_soak
+from tests.support.moments import let_pass
 
 KILLS = int(short_or_soak(2, 20))
 
@@ -101,7 +101,7 @@ def test_a_kill_in_the_middle_leaves_nothing_half_done(shop: SettingsShop) -> No
     for _ in range(KILLS):
         shop.set_all(topics, "min.insync.replicas", "1")
         # A repair comes within five seconds of that and takes a fraction of one; the process lives again in two.
-        time.sleep(chance.uniform(0, 5))
+        let_pass(chance.uniform(0, 5))
         shop.operator.end(signal.SIGKILL)
         shop.operator.start()
         shop.operator.await_ready()

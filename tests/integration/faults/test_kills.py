@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import cycle
@@ -13,6 +12,7 @@ from tests.integration.faults.conftest import Run
 from tests.integration.loop.replica_log import replica_log
 from tests.integration.loop.shop import POLICY, Shop
 from tests.support.lengths import short_or_soak
+from tests.support.moments import let_pass
 from tests.support.operator_process import OperatorProcess
 
 KILLS_IN_A_SPIKE = 3
@@ -33,7 +33,7 @@ class Pair:
 
     def kill(self, moment: float) -> None:
         """Kill it after so many seconds. By turns it is started again at once, and once the other has taken over."""
-        time.sleep(moment)  # a random moment is what is tested
+        let_pass(moment)
         self._shop.until(lambda: self.sweeping() is not None, "a replica that sweeps")
         victim = self.sweeping()
         assert victim is not None
