@@ -159,7 +159,9 @@ def test_leases_are_written_in_the_own_namespace_only() -> None:
     role = one("Role", "floodwarden-leases")
     assert role["metadata"]["namespace"] == one("Deployment")["metadata"]["namespace"]
     verbs = ("get", "list", "create", "update", "delete")
-    assert granted("Role", "floodwarden-leases") == {("coordination.k8s.io", "leases", verb) for verb in verbs}
+    leases = {("coordination.k8s.io", "leases", verb) for verb in verbs}
+    ledgers = {("", "configmaps", verb) for verb in ("get", "create", "update")}
+    assert granted("Role", "floodwarden-leases") == leases | ledgers
 
 
 def test_the_rights_go_to_the_operators_account_alone() -> None:

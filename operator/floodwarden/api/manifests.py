@@ -17,7 +17,8 @@ import yaml
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.crd import object_schema
-from floodwarden.api.deliverypolicy import REPLICATED_IN_SYNC, DeliveryPolicy, Flush, FlushMode, Replication
+from floodwarden.api.deliverypolicy import DeliveryPolicy
+from floodwarden.api.deliveryspec import ASKED, REPLICATED_IN_SYNC, Flush, FlushMode, Replication
 from floodwarden.api.messagebroker import KafkaSecurity, MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest, Resource
 from floodwarden.api.schema import Schema
@@ -222,9 +223,11 @@ def _against_backlog(policy: BacklogPolicy) -> Iterator[str]:
 
 
 def _against_delivery(policy: DeliveryPolicy) -> Iterator[str]:
-    flush, replication = policy.spec.flush, policy.spec.replication
-    if flush is None and replication is None and policy.spec.retention is None:
-        yield "spec: set flush, replication or retention: a policy that asks for nothing keeps nothing"
+    spec, flush, replication, retention = policy.spec, policy.spec.flush, policy.spec.replication, policy.spec.retention
+    if all(part is None for part in (spec.acks, flush, replication, retention, spec.consumption, spec.transactions)):
+        yield f"spec: set {ASKED}: a policy that asks for nothing keeps nothing"
+    if retention is not None and retention.at_least is None and retention.guard is None:
+        yield "spec.retention: set atLeast or guard: an empty retention asks for nothing"
     if flush is not None:
         yield from _against_flush(flush, replication)
     if replication is not None:
@@ -238,6 +241,10 @@ def _against_flush(flush: Flush, replication: Replication | None) -> Iterator[st
         yield "spec.flush: mode Replicated leaves flushing to the operating system: remove everyMessages and every"
     if replication is not None and replication.min_in_sync is not None and replication.min_in_sync < REPLICATED_IN_SYNC:
         yield "spec.replication.minInSync: flush mode Replicated stands on two copies in sync: raise it to 2 or more"
+    if replication is not None and replication.factor is not None and replication.factor < REPLICATED_IN_SYNC:
+        yield "spec.replication.factor: flush mode Replicated asks for another broker: raise it to 2 or more"
+    if replication is not None and replication.unclean_election:
+        yield "spec.replication.uncleanElection: flush mode Replicated allows no unclean election: set it to false"
 
 
 def _against_replication(wanted: Replication) -> Iterator[str]:

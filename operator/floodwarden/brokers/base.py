@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
+from floodwarden.brokers.abilities import Abilities
 from floodwarden.core.delivery.survey import Change, Survey
 from floodwarden.core.observation import Query, Snapshot, Unknown, UnknownReason
 
@@ -39,6 +40,16 @@ class Broker(Protocol):
 
 class SettingsBroker(Protocol):
     """A connection to one cluster of brokers for its settings, used by one audit at a time."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do beyond settings."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """How many requests it has sent."""
+        ...
 
     async def survey(self, wanted: Callable[[str], bool], settings: Collection[str]) -> Survey:
         """Find the topics whose names are ``wanted``, and the system's own, with these settings of theirs; and every broker.

@@ -100,6 +100,17 @@ class Reason(StrEnum):
     POLICY_CONFLICT = "PolicyConflict"
     REPAIRED = "Repaired"
     REPAIR_FAILED = "RepairFailed"
+    RAISING_REPLICATION = "RaisingReplication"
+    REPLICATION_RAISED = "ReplicationRaised"
+    UNREAD_EXPIRING = "UnreadExpiring"
+    UNREAD_EXPIRED = "UnreadExpired"
+    RETENTION_EXTENDED = "RetentionExtended"
+    RETENTION_RESTORED = "RetentionRestored"
+    TRANSACTION_OPEN = "TransactionOpen"
+    TRANSACTION_HUNG = "TransactionHung"
+    TRANSACTION_ABORTED = "TransactionAborted"
+    CLIENT_SETTINGS_PUBLISHED = "ClientSettingsPublished"
+    WORKLOAD_PATCHED = "WorkloadPatched"
 
 
 ADVICE: Mapping[Reason, str] = {
@@ -186,4 +197,15 @@ ADVICE: Mapping[Reason, str] = {
     Reason.REPAIRED: "A setting was found different, written, and read back. Look for who changed it.",
     Reason.REPAIR_FAILED: "A setting could not be written; the message says why. It is tried again with the next audit. "
     "If it is not allowed, grant AlterConfigs on the topics.",
+    Reason.RAISING_REPLICATION: "Copies of partitions are being made on more brokers; status.violations has what is left. Nothing to do.",
+    Reason.REPLICATION_RAISED: "Every partition of the topic has the copies that are asked for, and they are in sync. Nothing to do.",
+    Reason.UNREAD_EXPIRING: "Messages will expire before a group has read them; the message says when. Start or speed up its consumers, or lengthen the topic's retention.",
+    Reason.UNREAD_EXPIRED: "Messages expired before a group read them. They are lost to it: lengthen the topic's retention.",
+    Reason.RETENTION_EXTENDED: "Unread messages would have expired, so the topic keeps its messages for longer until the group has caught up.",
+    Reason.RETENTION_RESTORED: "The group has caught up, and the topic's retention is what it was before. Nothing to do.",
+    Reason.TRANSACTION_OPEN: "A transaction has been open for long; what was written after it is hidden from those who read committed messages. Look at its producer.",
+    Reason.TRANSACTION_HUNG: "A transaction is open that its coordinator does not know: it never ends by itself. Abort it with kafka-transactions, or set spec.transactions.abort to Hung.",
+    Reason.TRANSACTION_ABORTED: "A hung transaction was aborted, so that readers go on. What it wrote was never committed.",
+    Reason.CLIENT_SETTINGS_PUBLISHED: "The settings that clients are to use are in a ConfigMap; the message has its name. Mount it into producers and consumers.",
+    Reason.WORKLOAD_PATCHED: "The environment of a Deployment was corrected, which restarts its pods.",
 }

@@ -17,6 +17,7 @@ from floodwarden.cluster.client import connect
 from floodwarden.cluster.events import Recorder
 from floodwarden.cluster.kafkatopics import TopicOwners
 from floodwarden.cluster.leases import LeaseClient
+from floodwarden.cluster.ledger import LedgerClient
 from floodwarden.cluster.owners import OwnerIndex
 from floodwarden.cluster.rest import Rest
 from floodwarden.cluster.scale import ScaleClient
@@ -66,6 +67,7 @@ async def run(listen: str, namespaces: Collection[str] | None, release: str, lea
             status=StatusWriter(rest),
             secrets=SecretReader(rest),
             metrics=Metrics(),
+            ledgers=LedgerClient(rest, lease_namespace, release),
             may_write=lambda: shares.remaining() > 0,
         )
         services.metrics.count_dropped_events(lambda: recorder.dropped)

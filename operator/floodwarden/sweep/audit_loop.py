@@ -7,7 +7,7 @@ audit delays no sweep. A repair is one write of what differs, read back; killed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,16 +15,19 @@ import structlog
 
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import BrokerError, SettingsBroker
+from floodwarden.cluster.ledger import LedgerProblem
 from floodwarden.core.assess import Gap
-from floodwarden.core.delivery.audit import Findings, audit
+from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.delivery.story import Audited
-from floodwarden.core.delivery.survey import Change, Survey
 from floodwarden.core.delivery.wishes import Wishes
-from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
 from floodwarden.sweep.connect import Versions, open_settings, read_secrets
 from floodwarden.sweep.delivery_watch import DeliveryWatch
+from floodwarden.sweep.ledger import BrokerLedger
+from floodwarden.sweep.looks import all_looks
+from floodwarden.sweep.looks.base import Look, Round
+from floodwarden.sweep.repairs import repaired
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
 
@@ -51,6 +54,8 @@ class AuditLoop:
         self._audited: list[object] = []  # the policies as of the last audit
         self._alive_at = clock.now()
         self._requests = 0  # of this audit
+        self._ledger = BrokerLedger(services.ledgers, f"broker {self.key}")
+        self._looks: Sequence[Look] = all_looks(services, self._ledger)
 
     @property
     def interval(self) -> float:
@@ -93,8 +98,12 @@ class AuditLoop:
         self._audited = [watch.policy for watch in watches]
         active = [watch for watch in watches if not watch.policy.paused]
         self._requests = 0
-        outcomes: Mapping[str, Audited | Gap] = await self._outcomes(active) if active else {}
-        if not active:
+        # What was changed for a while is undone also when no policy is left to ask for it.
+        unread = await self._ledger.read()
+        outcomes: Mapping[str, Audited | Gap] = {}
+        if active or self._ledger.entries:
+            outcomes = await self._outcomes(active, unread)
+        else:
             await self._disconnect()
         for watch in watches:
             if watch.current:
@@ -106,64 +115,50 @@ class AuditLoop:
             else:
                 self._services.metrics.audit(self.key, clock.now() - began, self._requests)
 
-    async def _outcomes(self, watches: Collection[DeliveryWatch]) -> dict[str, Audited | Gap]:
+    async def _outcomes(self, watches: Collection[DeliveryWatch], unread: LedgerProblem | None) -> dict[str, Audited | Gap]:
         """What the audit brought each policy, by its name."""
         wishes = [watch.policy.wishes for watch in watches]
         adapter = await self._connect()
         if isinstance(adapter, Gap):
             return {one.name: adapter for one in wishes}
         owners = await self._owners(wishes)
+        gaps = []
+        if unread is not None:
+            gaps.append(Gap(Reason.API_SERVER_UNREACHABLE, unread.message))
+        if isinstance(owners, str):  # nobody can tell whose topics they are
+            gaps.append(Gap(Reason.AUDIT_PARTIAL, owners))
+        if gaps:  # look, and leave alone
+            wishes, owners = [replace(one, acts=False) for one in wishes], {}
+        assert not isinstance(owners, str), "it became a gap"
         settings = {need.setting for one in wishes for need in one.requirements}
+        settings.update(setting for look in self._looks for setting in look.settings(wishes))
+        named = {watch.policy.wishes.name: watch for watch in watches}
+
+        def may_act(name: str) -> bool:
+            # A policy that was edited, paused or deleted meanwhile writes nothing any more, nor does a replica without its share.
+            return not gaps and self._services.may_write() and name in named and named[name].current
+
         try:
             survey = await adapter.survey(lambda name: any(one.matches(name) for one in wishes), settings)
-            self._requests = survey.requests
-            if isinstance(owners, str):  # nobody can tell whose topics they are: look, and leave alone
-                gap = Gap(Reason.AUDIT_PARTIAL, owners)
-                found = audit(survey, [replace(one, acts=False) for one in wishes], {})
-                return {name: Audited(_with_gap(findings, gap)) for name, findings in found.items()}
-            return dict(await self._repaired(adapter, survey, watches, owners, settings))
+            result = await repaired(adapter, survey, wishes, owners, settings, may_act)
+            round = Round(
+                adapter=adapter,
+                survey=survey,
+                policies=wishes,
+                findings={name: audited.findings for name, audited in result.items()},
+                at=clock.wall().timestamp(),
+                owners=owners,
+                resources={name: watch.policy for name, watch in named.items()},
+                may_act=may_act,
+                may_undo=lambda: not gaps and self._services.may_write(),
+            )
+            seen = [await look.look(round) for look in self._looks]
         except BrokerError as error:
             return {one.name: Gap(Reason(error.reason.value), str(error)) for one in wishes}
-
-    async def _repaired(
-        self,
-        adapter: SettingsBroker,
-        survey: Survey,
-        watches: Collection[DeliveryWatch],
-        owners: Mapping[str, str],
-        settings: Collection[str],
-    ) -> dict[str, Audited]:
-        """Write what may be written, read it back, and say what is left."""
-        wishes = [watch.policy.wishes for watch in watches]
-        found = audit(survey, wishes, owners)
-        # A policy that was edited, paused or deleted meanwhile writes nothing any more, nor does a replica that lost its share.
-        current = {watch.policy.wishes.name for watch in watches if watch.current} if self._services.may_write() else set()
-        wanted = {change: name for name, findings in found.items() if name in current for change in findings.changes}
-        if not wanted:
-            return {name: Audited(findings) for name, findings in found.items()}
-        refused = await adapter.write(list(wanted))
-        topics = {change.topic for change in wanted}
-        try:
-            again = await adapter.survey(topics.__contains__, settings)
-        except BrokerError as error:
-            lost = Unknown(error.reason, f"it was written, but could not be read back: {error}")
-            failed = {change: refused.get(change, lost) for change in wanted}
-            return {name: Audited(findings, (), _of(name, wanted, failed)) for name, findings in found.items()}
-        self._requests += again.requests
-        others = {name: topic for name, topic in survey.topics.items() if name not in topics}
-        left = audit(replace(again, topics={**others, **again.topics}), wishes, owners)
-        failed = {
-            change: refused.get(change) or _unchanged(change, left[name])
-            for change, name in wanted.items()
-            if change in refused or _still(change, left[name])
-        }
-        for change, name in wanted.items():
-            if change not in failed:
-                _log.info("setting repaired", policy=name, topic=change.topic, setting=change.setting, value=change.value)
-        written = [change for change in wanted if change not in failed]
+        self._requests = adapter.requests
         return {
-            name: Audited(findings, tuple(change for change in written if wanted[change] == name), _of(name, wanted, failed))
-            for name, findings in left.items()
+            name: _complete(audited, gaps, [brought[name] for brought in seen if name in brought])
+            for name, audited in result.items()
         }
 
     async def _owners(self, wishes: Collection[Wishes]) -> Mapping[str, str] | str:
@@ -191,19 +186,7 @@ class AuditLoop:
             await adapter.close()
 
 
-def _with_gap(findings: Findings, gap: Gap) -> Findings:
-    return replace(findings, gaps=(*findings.gaps, gap))
-
-
-def _of(name: str, wanted: Mapping[Change, str], failed: Mapping[Change, Unknown]) -> dict[Change, Unknown]:
-    """The failures that are one policy's."""
-    return {change: why for change, why in failed.items() if wanted[change] == name}
-
-
-def _still(change: Change, findings: Findings) -> bool:
-    return (change.topic, change.setting) in {(left.topic, left.setting) for left in findings.changes}
-
-
-def _unchanged(change: Change, findings: Findings) -> Unknown:
-    found = next(left.before for left in findings.changes if (left.topic, left.setting) == (change.topic, change.setting))
-    return Unknown(UnknownReason.BROKER_ERROR, f"the broker accepted it, but it reads back as {found}")
+def _complete(audited: Audited, gaps: Collection[Gap], looks: Collection[Seen]) -> Audited:
+    """One policy's audit, with what the looks brought."""
+    findings = with_seen(replace(audited.findings, gaps=(*audited.findings.gaps, *gaps)), looks)
+    return replace(audited, findings=findings, notices=tuple(notice for seen in looks for notice in seen.notices))

@@ -104,15 +104,13 @@ class DeliveryWatch:
                     resource=_text(f"topic {change.topic}"),
                     setting=change.setting,
                     found=_text(change.before),
-                    written=_text(change.value),
+                    written=_text(change.value or "not set"),
                 )
                 for change in outcome.written
             ]
             self._repaired = (*fresh, *self._repaired)[:REPAIRS_KEPT]
-            not_verified = [gap.message for gap in findings.gaps]
+            not_verified = [*(gap.message for gap in findings.gaps), *findings.unproven]
             warnings = findings.warnings
-        if self.policy.spec.acks is not None:
-            not_verified.append(f"acks {self.policy.spec.acks}: brokers do not keep what producers ask for")
         return DeliveryPolicyStatus(
             observed_generation=generation,
             checked=self._checked,

@@ -10,6 +10,7 @@ from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import Broker
 from floodwarden.cluster.events import EventType, ObjectRef, Recorder
 from floodwarden.cluster.kafkatopics import TopicOwners
+from floodwarden.cluster.ledger import LedgerClient
 from floodwarden.cluster.owners import OwnerIndex
 from floodwarden.cluster.scale import ScaleClient
 from floodwarden.cluster.secrets import SecretReader
@@ -39,6 +40,7 @@ class Services:
     status: StatusWriter
     secrets: SecretReader
     metrics: Metrics
+    ledgers: LedgerClient
     may_write: Callable[[], bool] = lambda: True
     open: Callable[[MessageBroker, Secrets], Broker | Gap] = open_broker
     calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))

@@ -284,17 +284,17 @@ def ends(suite: ElementTree.Element) -> dict[str, str]:
 
 
 ENDS = {
-    "as asked for": (FINE, {"replication factor": "passed", "min.insync.replicas": "passed", "acks": "skipped"}),
-    "differences": (DIFFERENT, {"replication factor": "failure", "min.insync.replicas": "failure", "acks": "skipped"}),
-    "a part is denied": (PARTIAL, {"replication factor": "error", "min.insync.replicas": "error", "acks": "skipped"}),
-    "nobody answers": (UNREACHABLE, {"replication factor": "error", "min.insync.replicas": "error", "acks": "skipped"}),
-    "no topic matches": (EMPTY, {"replication factor": "error", "min.insync.replicas": "error", "acks": "skipped"}),
+    "as asked for": (FINE, {"replication factor": "passed", "min.insync.replicas": "passed", "not verified": "skipped"}),
+    "differences": (DIFFERENT, {"replication factor": "failure", "min.insync.replicas": "failure", "not verified": "skipped"}),
+    "a part is denied": (PARTIAL, {"replication factor": "error", "min.insync.replicas": "error", "not verified": "skipped"}),
+    "nobody answers": (UNREACHABLE, {"replication factor": "error", "min.insync.replicas": "error"}),
+    "no topic matches": (EMPTY, {"replication factor": "error", "min.insync.replicas": "error", "not verified": "skipped"}),
     "both": (
         checked(findings(LOW, gaps=(DENIED,))),
-        {"replication factor": "error", "min.insync.replicas": "failure", "acks": "skipped"},
+        {"replication factor": "error", "min.insync.replicas": "failure", "not verified": "skipped"},
     ),
     "what nobody asked for": (
-        checked(findings(BEHIND), replace(WISHES, acks=None)),
+        checked(findings(BEHIND, unproven=()), replace(WISHES, acks=None)),
         {"replication factor": "passed", "min.insync.replicas": "passed", "in-sync replicas": "failure"},
     ),
     "no setting is named": (

@@ -49,7 +49,17 @@ RULES = {
     ),
     "must not be above factor": (with_spec("replication: {factor: 1, minInSync: 2}"), "minInSync must not be above factor"),
     "set factor, minInSync or uncleanElection": (with_spec("replication: {}"), "set factor, minInSync or uncleanElection"),
-    "set flush, replication or retention": (with_spec("acks: All"), "set flush, replication or retention"),
+    "set acks, flush, replication": (with_spec("mode: Audit"), "set acks, flush, replication"),
+    "set atLeast or guard": (with_spec("retention: {}"), "set atLeast or guard"),
+    "must be a number of bytes": (with_spec("replication: {factor: 3, moveRate: 5M}"), "must be a number of bytes"),
+    "flush mode Replicated asks for another broker": (
+        with_spec("flush: {mode: Replicated}\n  replication: {factor: 1}"),
+        "flush mode Replicated asks for another broker",
+    ),
+    "flush mode Replicated allows no unclean election": (
+        with_spec("flush: {mode: Replicated}\n  replication: {uncleanElection: true}"),
+        "flush mode Replicated allows no unclean election",
+    ),
     "flush mode Replicated stands on two": (
         with_spec("flush: {mode: Replicated}\n  replication: {minInSync: 1}"),
         "flush mode Replicated stands on two copies",

@@ -32,6 +32,7 @@ NO_NODE: Final = -1
 TOPIC: Final = 2  # kinds of resources that have settings
 BROKER: Final = 4
 SET: Final = 0  # what to do with a setting
+DELETE: Final = 1
 NEVER_COMMITTED: Final = -1
 UNSUPPORTED_VERSION: Final = 35
 _CORRELATION_AT: Final = 8  # bytes into every request: behind its length, key and version
@@ -66,16 +67,19 @@ def describe_configs(kind: int, names: Iterable[str], keys: Iterable[str]) -> Re
     return DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
 
 
-def alter_topics(settings: Mapping[str, Mapping[str, str]]) -> Request:
-    """Asks to set settings of topics, by topic and key; all others stay as they are."""
+def alter_configs(kind: int, settings: Mapping[str, Mapping[str, str | None]]) -> Request:
+    """Asks to change settings of topics or broker nodes (TOPIC, BROKER), by name and key: None takes one away. Others stay."""
     resource = IncrementalAlterConfigsRequest.AlterConfigsResource
+    config = resource.AlterableConfig
     resources = [
         resource(
-            resource_type=TOPIC,
-            resource_name=topic,
-            configs=[resource.AlterableConfig(name=key, config_operation=SET, value=value) for key, value in values.items()],
+            resource_type=kind,
+            resource_name=name,
+            configs=[
+                config(name=key, config_operation=DELETE if value is None else SET, value=value) for key, value in values.items()
+            ],
         )
-        for topic, values in settings.items()
+        for name, values in settings.items()
     ]
     return IncrementalAlterConfigsRequest(resources=resources, validate_only=False)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
+from floodwarden.brokers.abilities import Abilities
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.errors import RequestError, from_code
@@ -57,6 +58,12 @@ class KafkaSettings:
 
     def __init__(self, bootstrap_servers: Sequence[str], security: Security | None = None) -> None:
         self._nodes = Nodes(bootstrap_servers, security or Security())
+        self.abilities = Abilities()
+
+    @property
+    def requests(self) -> int:
+        """See ``SettingsBroker.requests``."""
+        return self._nodes.requests
 
     async def survey(self, wanted: Callable[[str], bool], settings: Collection[str]) -> Survey:
         """See ``SettingsBroker.survey``; ends within 30 seconds."""
@@ -134,7 +141,7 @@ class KafkaSettings:
         """The topics whose changes were refused, or about which nothing was answered."""
         settings = {topic: {change.setting: change.value for change in of_topic} for topic, of_topic in changes.items()}
         try:
-            answer = await self._nodes.send_any(protocol.alter_topics(settings))
+            answer = await self._nodes.send_any(protocol.alter_configs(protocol.TOPIC, settings))
         except RequestError as error:
             return dict.fromkeys(changes, error.unknown)
         except BrokerError as error:  # it may have arrived all the same
@@ -147,7 +154,12 @@ class KafkaSettings:
 
 def _shows(values: Values | Unknown, change: Change) -> bool:
     """Whether a change is there, or nobody can tell."""
-    return isinstance(values, Unknown) or (change.setting in values and values[change.setting].text == change.value)
+    if isinstance(values, Unknown):
+        return True
+    shown = values.get(change.setting)
+    if change.value is None:
+        return shown is None or shown.source is not Source.TOPIC
+    return shown is not None and shown.text == change.value
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

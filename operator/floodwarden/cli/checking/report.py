@@ -17,7 +17,7 @@ from floodwarden.core.text import plain
 Outcome = Findings | Gap
 """What was found, or why nothing could be."""
 
-ACKS: Final = "acks"
+NOT_VERIFIED: Final = "not verified"
 TEXT_BYTES: Final = 2000  # of one text from a broker or a manifest
 
 
@@ -77,9 +77,7 @@ class Checked:
     @property
     def not_verified(self) -> tuple[str, ...]:
         """What no broker can tell; it counts for nothing."""
-        if self.wishes.acks is None:
-            return ()
-        return (f"acks {self.wishes.acks}: brokers do not keep what producers ask for",)
+        return () if isinstance(self.outcome, Gap) else self.outcome.unproven
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class Findings:
     gaps: tuple[Gap, ...] = ()
     warnings: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
+    unproven: tuple[str, ...] = ()  # what is asked for and brokers do not keep, in sentences
 
 
 def audit(survey: Survey, policies: Collection[Wishes], owners: Mapping[str, str]) -> dict[str, Findings]:
@@ -105,6 +106,7 @@ def _findings(
         gaps=tuple(_distinct(gaps)),
         warnings=tuple(lint(wishes, survey.brokers)),
         unread=frozenset(unread),
+        unproven=(f"acks {wishes.acks}: brokers do not keep what producers ask for",) if wishes.acks is not None else (),
     )
 
 

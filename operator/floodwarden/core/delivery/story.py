@@ -27,6 +27,7 @@ class Audited:
     findings: Findings
     written: tuple[Change, ...] = ()
     failed: Mapping[Change, Unknown] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()  # Events of what else was done or seen, as they are
 
 
 def delivery_conditions(outcome: Audited | Gap, before: Conditions) -> dict[Type, Condition]:
@@ -75,6 +76,7 @@ def summary(violations: tuple[Violation, ...]) -> str:
 def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, after: Conditions) -> Iterator[Notice]:
     """The Events of one audit: what was repaired or could not be, differences that are new, and how conditions turned."""
     if isinstance(outcome, Audited):
+        yield from outcome.notices
         yield from _bounded([_repaired(change) for change in outcome.written])
         # That a setting differs may have been told long before it was first tried to write it.
         failing = told if _was(before, Type.READY, Reason.REPAIR_FAILED) else frozenset()
@@ -138,7 +140,7 @@ def _failed(change: Change, why: Unknown) -> Notice:
 
 
 def _difference(violation: Violation) -> Notice:
-    reason = Reason.POLICY_CONFLICT if violation.action is Action.CONFLICT else Reason.VIOLATION
+    reason = Reason.POLICY_CONFLICT if violation.action is Action.CONFLICT else violation.event
     text = (
         f"{violation.setting} of {violation.resource} is {violation.found} ({violation.where}), wanted {violation.wanted}: "
         f"{violation.reason}"

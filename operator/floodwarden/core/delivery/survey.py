@@ -80,9 +80,12 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """One setting of one topic to be written: what is there now, and what is to be. ``before`` is for people and Events."""
+    """One setting of one topic to be written: what is there now, and what is to be; None takes away what the topic sets itself.
+
+    ``before`` is for people and Events.
+    """
 
     topic: str
     setting: str
-    value: str
+    value: str | None
     before: str

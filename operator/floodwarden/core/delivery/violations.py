@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from floodwarden.core.delivery.survey import Placement, TopicFound, Value
+from floodwarden.core.reasons import Reason
 
 FACTOR = "replication factor"
 IN_SYNC = "in-sync replicas"
@@ -28,7 +29,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One difference, for people. ``where`` says which layer or nodes hold the value found, ``reason`` why it stays or goes."""
+    """One difference, for people. ``where`` says which layer or nodes hold the value found, ``reason`` why it stays or goes.
+
+    ``event`` is what its Event is called.
+    """
 
     resource: str
     setting: str
@@ -37,6 +41,7 @@ class Violation:
     where: str
     action: Action
     reason: str
+    event: Reason = Reason.VIOLATION
 
     @property
     def key(self) -> tuple[str, str]:

@@ -65,11 +65,23 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionWishes:
+    """How long transactions may be open, in seconds. ``timeout`` is what producers are to set; None where that is not asked."""
+
+    timeout: float | None
+    hung_after: float
+    aborts: bool = False  # hung ones, where the policy acts
+
+
+@dataclass(frozen=True, slots=True)
 class Wishes:
     """One policy. ``name`` is namespace/name; ``enforces``: whether it would write (Enforce, and not paused); ``acts``: whether
     it may, now and here.
 
     ``factor``, ``min_in_sync`` are copies; None where nothing is asked for. ``acks`` is what producers are to wait for.
+    ``move_rate`` is in bytes per second of each broker while copies are made. ``guarded``: unread messages that are about to
+    expire are told, and the retention is extended to ``extend_to`` milliseconds for them. ``acknowledged_late``: consumers commit
+    after processing. ``patches``: labelled Deployments may be corrected.
     """
 
     name: str
@@ -82,6 +94,12 @@ class Wishes:
     acks: str | None = None
     flush: str | None = None
     enforces: bool = True
+    move_rate: int | None = None
+    guarded: bool = False
+    extend_to: int | None = None
+    acknowledged_late: bool = False
+    transactions: TransactionWishes | None = None
+    patches: bool = False
 
     def matches(self, topic: str) -> bool:
         """Whether a topic is one that the policy speaks of: ``*`` and ``?`` stand for any characters, case counts."""

@@ -131,6 +131,7 @@ def test_no_change_takes_anything_away(found: Survey, asked: list[Wishes], owner
             assert change.value == "false"
             continue
         assert before is not None
+        assert change.value is not None
         numbers = [int(text) for text in before if text is not None]
         assert len(numbers) == len(before)
         if change.setting == FLUSH:
@@ -165,6 +166,7 @@ def test_writes_go_on(found: Survey, asked: list[Wishes], owners: dict[str, str]
     for policy in asked:
         for change in by_name[policy.name].changes:
             if change.setting == MIN_IN_SYNC:
+                assert change.value is not None
                 placements = found.topics[change.topic].placements
                 assert not isinstance(placements, Unknown)
                 fewest = min(len(placement.replicas) for placement in placements)

@@ -1,0 +1,51 @@
+"""What every look is given, and what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from floodwarden.api.deliverypolicy import DeliveryPolicy
+from floodwarden.brokers.base import SettingsBroker
+from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.seen import Seen
+from floodwarden.core.delivery.survey import Survey
+from floodwarden.core.delivery.wishes import Wishes
+
+
+def _nobody(name: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One audit, as far as it has come.
+
+    ``policies`` are those in force; there may be none, where only what was done for others is left to be undone. ``survey`` is
+    as of before the repairs. ``may_act`` tells, by a policy's name, whether it may still write: to be asked right before a write,
+    because a policy may have been edited or deleted meanwhile, or the share lost. Nothing is written where it says no, also
+    where ``Wishes.acts``. ``may_undo`` is the same for undoing, which needs no policy. ``at`` is the wall clock in seconds.
+    """
+
+    adapter: SettingsBroker
+    survey: Survey
+    policies: Sequence[Wishes]
+    findings: Mapping[str, Findings]
+    at: float
+    owners: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, DeliveryPolicy] = field(default_factory=dict)
+    may_act: Callable[[str], bool] = _nobody
+    may_undo: Callable[[], bool] = lambda: False
+
+
+class Look(Protocol):
+    """Kept as long as its audit loop, so that it may remember from one audit to the next; what must survive is in the ledger."""
+
+    def settings(self, policies: Collection[Wishes]) -> Collection[str]:
+        """Topics' settings that the survey must have for it."""
+        ...
+
+    async def look(self, round: Round) -> Mapping[str, Seen]:
+        """What it brings each policy, by its name. BrokerError where nothing could be read; may be cancelled at any await."""
+        ...
