@@ -14,17 +14,19 @@ from dataclasses import replace
 import structlog
 
 from floodwarden.api.messagebroker import MessageBroker
-from floodwarden.brokers.base import BrokerError, SettingsBroker
+from floodwarden.brokers.base import BrokerError
 from floodwarden.cluster.ledger import LedgerProblem
 from floodwarden.core.assess import Gap
+from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.delivery.story import Audited
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
-from floodwarden.sweep.connect import Versions, open_settings, read_secrets
+from floodwarden.sweep.connect import open_settings
 from floodwarden.sweep.delivery_watch import DeliveryWatch
 from floodwarden.sweep.ledger import BrokerLedger
+from floodwarden.sweep.link import Link
 from floodwarden.sweep.looks import all_looks
 from floodwarden.sweep.looks.base import Look, Round
 from floodwarden.sweep.repairs import repaired
@@ -48,8 +50,7 @@ class AuditLoop:
         self._services = services
         self._watches = watches
         self.key = key_of(broker)
-        self._adapter: SettingsBroker | None = None
-        self._versions: Versions | None = None
+        self._link = Link(broker, services.secrets, open_settings)
         self._wake = asyncio.Event()
         self._audited: list[object] = []  # the policies as of the last audit
         self._alive_at = clock.now()
@@ -90,7 +91,7 @@ class AuditLoop:
                     async with asyncio.timeout(max(0.0, began + self.interval - GATHER - self._alive_at)):
                         await self._wake.wait()
         finally:
-            await self._disconnect()
+            await self._link.close()
 
     async def _audit(self) -> None:
         began = clock.now()
@@ -104,7 +105,7 @@ class AuditLoop:
         if active or self._ledger.entries:
             outcomes = await self._outcomes(active, unread)
         else:
-            await self._disconnect()
+            await self._link.close()
         for watch in watches:
             if watch.current:
                 await watch.tell(outcomes.get(watch.policy.wishes.name, PAUSED))
@@ -118,7 +119,7 @@ class AuditLoop:
     async def _outcomes(self, watches: Collection[DeliveryWatch], unread: LedgerProblem | None) -> dict[str, Audited | Gap]:
         """What the audit brought each policy, by its name."""
         wishes = [watch.policy.wishes for watch in watches]
-        adapter = await self._connect()
+        adapter = await self._link.adapter()
         if isinstance(adapter, Gap):
             return {one.name: adapter for one in wishes}
         owners = await self._owners(wishes)
@@ -130,60 +131,61 @@ class AuditLoop:
         if gaps:  # look, and leave alone
             wishes, owners = [replace(one, acts=False) for one in wishes], {}
         assert not isinstance(owners, str), "it became a gap"
-        settings = {need.setting for one in wishes for need in one.requirements}
-        settings.update(setting for look in self._looks for setting in look.settings(wishes))
         named = {watch.policy.wishes.name: watch for watch in watches}
 
         def may_act(name: str) -> bool:
             # A policy that was edited, paused or deleted meanwhile writes nothing any more, nor does a replica without its share.
             return not gaps and self._services.may_write() and name in named and named[name].current
 
+        sent, settings = adapter.requests, self._settings(wishes)
         try:
-            survey = await adapter.survey(lambda name: any(one.matches(name) for one in wishes), settings)
-            result = await repaired(adapter, survey, wishes, owners, settings, may_act)
-            round = Round(
-                adapter=adapter,
-                survey=survey,
-                policies=wishes,
-                findings={name: audited.findings for name, audited in result.items()},
-                at=clock.wall().timestamp(),
-                owners=owners,
-                resources={name: watch.policy for name, watch in named.items()},
-                may_act=may_act,
-                may_undo=lambda: not gaps and self._services.may_write(),
-            )
-            seen = [await look.look(round) for look in self._looks]
+            survey = await adapter.survey(self._wanted(wishes), settings)
+            audited = await repaired(adapter, survey, wishes, owners, settings, may_act)
         except BrokerError as error:
             return {one.name: Gap(Reason(error.reason.value), str(error)) for one in wishes}
-        self._requests = adapter.requests
+        round = Round(
+            adapter=adapter,
+            survey=survey,
+            policies=wishes,
+            findings={name: one.findings for name, one in audited.items()},
+            at=clock.wall().timestamp(),
+            owners=owners,
+            resources={name: watch.policy for name, watch in named.items()},
+            may_act=may_act,
+            may_undo=lambda: not gaps and self._services.may_write(),
+        )
+        seen = [await self._looked(look, round) for look in self._looks]
+        self._requests = adapter.requests - sent
         return {
-            name: _complete(audited, gaps, [brought[name] for brought in seen if name in brought])
-            for name, audited in result.items()
+            name: _complete(one, gaps, [brought[name] for brought in seen if name in brought]) for name, one in audited.items()
         }
+
+    def _wanted(self, wishes: Collection[Wishes]) -> Callable[[str], bool]:
+        """Which topics are to be surveyed: also those that were changed for a while, whoever asked for it."""
+        changed = {entry.name for entry in self._ledger.entries if entry.resource is Resource.TOPIC}
+        return lambda name: name in changed or any(one.matches(name) for one in wishes)
+
+    def _settings(self, wishes: Collection[Wishes]) -> set[str]:
+        return {
+            *(need.setting for one in wishes for need in one.requirements),
+            *(entry.setting for entry in self._ledger.entries if entry.resource is Resource.TOPIC),
+            *(setting for look in self._looks for setting in look.settings(wishes)),
+        }
+
+    async def _looked(self, look: Look, round: Round) -> Mapping[str, Seen]:
+        """What a look brought; where it could not be made, that is all that is not known."""
+        try:
+            return await look.look(round)
+        except BrokerError as error:
+            gap = Gap(Reason(error.reason.value), str(error))
+        except Exception as error:  # a bug of one look's must not undo what the others found
+            _log.exception("look failed", broker=str(self.key), look=type(look).__name__)
+            gap = Gap(Reason.BROKER_ERROR, f"{type(error).__name__} in {type(look).__name__}; the operator's log has more")
+        return {one.name: Seen(gaps=(gap,)) for one in round.policies}
 
     async def _owners(self, wishes: Collection[Wishes]) -> Mapping[str, str] | str:
         """Who else has topics; asked for where something may be written."""
         return await self._services.topic_owners.read() if any(one.acts for one in wishes) else {}
-
-    async def _connect(self) -> SettingsBroker | Gap:
-        """An adapter that speaks with the Secrets as they are now, or why there is none."""
-        secrets = await read_secrets(self._resource, self._services.secrets)
-        if isinstance(secrets, Gap):
-            # An API server that is away says nothing about the Secret: go on with what was read before.
-            kept = self._adapter if secrets.reason is Reason.API_SERVER_UNREACHABLE else None
-            return kept or secrets
-        if self._adapter is not None and secrets.versions == self._versions:
-            return self._adapter
-        await self._disconnect()
-        opened = open_settings(self._resource, secrets)
-        if not isinstance(opened, Gap):
-            self._adapter, self._versions = opened, secrets.versions
-        return opened
-
-    async def _disconnect(self) -> None:
-        adapter, self._adapter = self._adapter, None
-        if adapter is not None:
-            await adapter.close()
 
 
 def _complete(audited: Audited, gaps: Collection[Gap], looks: Collection[Seen]) -> Audited:

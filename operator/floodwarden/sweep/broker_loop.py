@@ -25,7 +25,7 @@ from floodwarden.core.observation import Query, Snapshot, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.core.text import plain
 from floodwarden.sweep import clock
-from floodwarden.sweep.connect import Versions, read_secrets
+from floodwarden.sweep.link import Link
 from floodwarden.sweep.ours import Ours
 from floodwarden.sweep.report import from_api, to_api
 from floodwarden.sweep.services import Services
@@ -50,9 +50,7 @@ class BrokerLoop:
         self._watches = watches
         self.key = key_of(broker)
         self._resource = broker
-        self._adapter: Broker | None = None
-        self._versions: Versions | None = None
-        self._secrets_at = float("-inf")
+        self._link = Link(broker, services.secrets, services.open, every=SECRETS_EVERY)
         self._obstacle: Gap | None = None
         self._shown = from_api(broker.status.conditions)
         self._conditions = broker.status.conditions
@@ -86,17 +84,14 @@ class BrokerLoop:
                 self._alive_at = clock.now()
                 await asyncio.sleep(max(0.0, began + self.interval - self._alive_at))
         finally:
-            await self._disconnect()
+            await self._link.close()
 
     async def _sweep(self) -> None:
         began = clock.now()
-        if self._resource.paused:
-            self._obstacle = Gap(Reason.PAUSED, "the MessageBroker is paused")
-            await self._disconnect()
-        else:
-            await self._connect(began)
+        adapter = await self._adapter()
+        self._obstacle = adapter if isinstance(adapter, Gap) else None
         queries = [(watch, watch.query()) for watch in self._watches(self.key)]
-        outcome = await self._observe([query for _, query in queries])
+        outcome = await self._observe(adapter, [query for _, query in queries])
         at = (began + clock.now()) / 2  # positions are from some moment in between
         if isinstance(outcome, Snapshot):
             readings = outcome.readings
@@ -122,36 +117,17 @@ class BrokerLoop:
         audited = sum(self._resource.allows(one.metadata.namespace) for one in self._services.store.deliveries_of(self.key))
         await self._tell(outcome, len(queries) + audited, began, ended)
 
-    async def _connect(self, now: float) -> None:
-        """Have an adapter that speaks with the Secrets as they are now, or an obstacle that says why not."""
-        if now - self._secrets_at < SECRETS_EVERY and self._obstacle is None:
-            return
-        secrets = await read_secrets(self._resource, self._services.secrets)
-        if isinstance(secrets, Gap):
-            # An API server that is away says nothing about the Secret: go on with what was read before.
-            self._obstacle = None if self._adapter and secrets.reason is Reason.API_SERVER_UNREACHABLE else secrets
-            return
-        self._secrets_at = now
-        if self._adapter is not None and secrets.versions == self._versions:
-            self._obstacle = None
-            return
-        await self._disconnect()
-        opened = self._services.open(self._resource, secrets)
-        self._obstacle = opened if isinstance(opened, Gap) else None
-        self._adapter = None if isinstance(opened, Gap) else opened
-        self._versions = secrets.versions
+    async def _adapter(self) -> Broker | Gap:
+        if self._resource.paused:
+            await self._link.close()
+            return Gap(Reason.PAUSED, "the MessageBroker is paused")
+        return await self._link.adapter()
 
-    async def _disconnect(self) -> None:
-        adapter, self._adapter = self._adapter, None
-        if adapter is not None:
-            await adapter.close()
-
-    async def _observe(self, queries: Collection[Query]) -> Snapshot | Unknown:
-        if self._obstacle is not None or self._adapter is None:
-            detail = f"MessageBroker {self.key}: {self._obstacle.message if self._obstacle else 'not connected yet'}"
-            return Unknown(UnknownReason.BROKER_NOT_READY, detail)
+    async def _observe(self, adapter: Broker | Gap, queries: Collection[Query]) -> Snapshot | Unknown:
+        if isinstance(adapter, Gap):
+            return Unknown(UnknownReason.BROKER_NOT_READY, f"MessageBroker {self.key}: {adapter.message}")
         try:
-            return await self._adapter.observe(queries)
+            return await adapter.observe(queries)
         except BrokerError as error:
             return Unknown(error.reason, str(error))
         except Exception as error:  # a bug of an adapter's is one more thing that is not known, and is told like the others

@@ -24,6 +24,8 @@ READ_BUFFER: Final = 4 * 2**20
 LARGEST_ANSWER: Final = 100 * 2**20
 # Brokers that limit a session's life (connections.max.reauth.ms) close it at its end: be gone before.
 SESSION_SHARE: Final = 0.8
+REPEATED: Final = frozenset({"ListOffsets", "OffsetFetch", "Metadata"})
+KEPT: Final = 8  # requests whose bytes are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Connection:
         self._count = count
         self._correlation = 0
         self._waiting: dict[int, _Waiting] = {}
-        self._asked: dict[str, tuple[protocol.Request, bytes]] = {}  # for positions, the last time
+        self._asked: dict[int, tuple[protocol.Request, bytes]] = {}  # by identity: the requests that come again, and their bytes
+        self._answered: dict[str, tuple[int, bytes, protocol.Response]] = {}  # by name: version, bytes and what they say
         self._positions = Positions()
         self._failure: RequestError | None = None
         self._expires: float | None = None
@@ -127,13 +130,15 @@ class Connection:
         return await answer
 
     def _encode(self, request: protocol.Request, version: int, correlation: int) -> bytes:
-        """Positions are asked for with the same object again and again: encoding it takes as long as reading the answer."""
-        name = protocol.name(request)
-        if name not in ("ListOffsets", "OffsetFetch"):
+        """Sweeps ask with the same objects again and again: encoding one takes as long as reading the answer."""
+        if protocol.name(request) not in REPEATED:
             return protocol.encode(request, version, correlation, CLIENT_ID)
-        asked = self._asked.get(name)
-        if asked is None or asked[0] is not request:
-            asked = self._asked[name] = request, protocol.encode(request, version, correlation, CLIENT_ID)
+        asked = self._asked.get(id(request))
+        if asked is None:
+            if len(self._asked) >= KEPT:
+                self._asked.clear()
+            # It is kept with its bytes, so that nothing else can have its identity.
+            asked = self._asked[id(request)] = request, protocol.encode(request, version, correlation, CLIENT_ID)
         return protocol.numbered(asked[1], correlation)
 
     async def _receive(self) -> None:
@@ -158,7 +163,17 @@ class Connection:
         # Nobody waits any more where the caller was cancelled.
         if not waiting.answer.done():
             read = self._positions.read(waiting.request, payload)
-            waiting.answer.set_result(read if read is not None else protocol.decode(waiting.request, payload))
+            waiting.answer.set_result(read if read is not None else self._decode(waiting.request, payload))
+
+    def _decode(self, request: protocol.Request, payload: bytes) -> protocol.Response:
+        """The answer; of metadata the very object of the last time where its bytes are the same."""
+        name, version, body = protocol.name(request), request.API_VERSION, payload[4:]  # behind the correlation number
+        if name != "Metadata":
+            return protocol.decode(request, payload)
+        last = self._answered.get(name)
+        if last is None or last[:2] != (version, body):
+            last = self._answered[name] = version, body, protocol.decode(request, payload)
+        return last[2]
 
     async def _negotiate(self) -> None:
         """Ask which versions the node understands, in the newest version of that question it understands itself."""

@@ -69,6 +69,8 @@ class Logs:
         self._incarnations: dict[str, str] = {}
         self._requests: dict[tuple[int, int], tuple[Mapping[str, list[int]], protocol.Request]] = {}  # by node and what for
         self._starts_read_at: float | None = None
+        self._due = True  # all starts are to be read again
+        self._started: dict[str, list[protocol.Response]] = {}  # each topic's starts as they were listed
         self._planned: _Plan | None = None
         self._known: dict[
             str, tuple[Topic, list[protocol.Response], Extents]
@@ -91,14 +93,14 @@ class Logs:
     async def _read(self, names: Iterable[str]) -> tuple[dict[str, Extents], set[str]]:
         """One round: the extents, and the topics whose metadata may be old."""
         plan = self._plan(names)
+        due, self._due = self._due, False
         startless = {partition: leader for partition, leader in plan.led.items() if partition not in self._starts}
         ends, starts = await asyncio.gather(
-            self._ask(plan.by_node, protocol.LATEST), self._ask(_by_node(startless), protocol.EARLIEST)
+            self._ask(plan.by_node, protocol.LATEST),
+            self._ask(plan.by_node if due else _by_node(startless), protocol.EARLIEST),
         )
+        self._take_starts(plan.topics if due else {partition.topic for partition in startless}, starts, whole=due)
         doubtful = {partition.topic for answers in (ends, starts) for partition in answers.stale}
-        for name in starts.listed:
-            self._starts.update((Partition(name, index), offset) for index, offset in starts.offsets(name).items())
-            self._known.pop(name, None)
         failed = {partition.topic for answers in (ends, starts) for partition in answers.failures}
         extents: dict[str, Extents] = {}
         for name, topic in plan.topics.items():
@@ -111,6 +113,23 @@ class Logs:
             if name not in failed:
                 self._known[name] = topic, listed, found
         return extents, doubtful
+
+    def _take_starts(self, asked: Iterable[str], starts: _Answers, *, whole: bool) -> None:
+        """Remember the starts of these topics; ``whole``: of all their partitions, so that what was not told is not known."""
+        for name in asked:
+            listed = starts.listed.get(name, [])
+            if whole and listed and _same(self._started.get(name, []), listed):
+                continue
+            self._started[name] = listed
+            told = {Partition(name, index): offset for index, offset in starts.offsets(name).items()}
+            before = {partition: self._starts.pop(partition, None) for partition in self._of(name) if whole or partition in told}
+            self._starts.update(told)
+            if told != before:
+                self._known.pop(name, None)
+
+    def _of(self, name: str) -> Iterable[Partition]:
+        topic = self._topics[name]
+        return topic.leaders if isinstance(topic, Topic) else ()
 
     def _plan(self, names: Iterable[str]) -> _Plan:
         topics = {name: topic for name in names if isinstance(topic := self._topics[name], Topic)}
@@ -138,6 +157,7 @@ class Logs:
                 # The topic was re-created, or its log cut: neither its start nor its id may be what is remembered.
                 doubtful.add(name)
                 del self._starts[partition]
+                self._started.pop(name, None)
             self._ends[partition] = end
             # A start read after the end may have overtaken it: then all up to there is gone, and the end is at least there.
             extents[partition] = Extent(start, max(start, end))
@@ -174,10 +194,12 @@ class Logs:
                         answers.stale.append(partition)
 
     def _forget_old(self, names: Collection[str]) -> None:
-        """Drop what is remembered of other topics, of other incarnations, and all starts when their time has come."""
+        """Drop what is remembered of other topics and of other incarnations; starts are due when their time has come."""
         now = asyncio.get_running_loop().time()
         if self._starts_read_at is None or now - self._starts_read_at >= START_SECONDS:
-            self._starts, self._starts_read_at = {}, now
+            self._due, self._starts_read_at = True, now
+            self._starts = {partition: start for partition, start in self._starts.items() if partition.topic in names}
+            self._started = {name: listed for name, listed in self._started.items() if name in names}
             self._ends = {partition: end for partition, end in self._ends.items() if partition.topic in names}
             self._known = {name: known for name, known in self._known.items() if name in names}
         self._forget_recreated(names)
@@ -188,6 +210,7 @@ class Logs:
             if isinstance(topic, Topic) and self._incarnations.get(name) != topic.id:
                 self._incarnations[name] = topic.id
                 self._known.pop(name, None)
+                self._started.pop(name, None)
                 for partition in topic.leaders:
                     self._starts.pop(partition, None)
                     self._ends.pop(partition, None)

@@ -40,6 +40,8 @@ class Topics:
         self._nodes = nodes
         self._known: dict[str, Topic | Unknown] = {}
         self._read_at: float | None = None
+        self._request: tuple[list[str], protocol.Request] | None = None  # the last one, and what it asks for
+        self._taken: protocol.Response = None  # the last answer
 
     async def refresh(self, wanted: Collection[str]) -> None:
         """Know these topics and no others, with one request at most; all are read again when their time has come.
@@ -56,7 +58,12 @@ class Topics:
 
     async def read(self, names: Collection[str]) -> None:
         """Read the brokers and these topics now. BrokerError where no node answers."""
-        self._take(await self._nodes.send_any(protocol.metadata(sorted(names))))
+        wanted = sorted(names)
+        if self._request is None or self._request[0] != wanted:
+            self._request = wanted, protocol.metadata(wanted)
+        answer = await self._nodes.send_any(self._request[1])
+        if answer is not self._taken:  # else it is byte by byte what was taken the last time
+            self._take(answer)
 
     def __getitem__(self, name: str) -> Topic | Unknown:
         """A topic that was refreshed."""
@@ -68,6 +75,7 @@ class Topics:
         return not isinstance(topic, Topic) or not topic.complete
 
     def _take(self, answer: protocol.Response) -> None:
+        self._taken = answer
         brokers = {broker.node_id: address(broker.host, broker.port) for broker in answer.brokers}
         for topic in answer.topics:
             found = _topic(topic)

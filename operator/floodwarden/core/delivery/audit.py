@@ -132,7 +132,7 @@ def _of_topic(
             continue
         rival = _rival(rivals, topic.name, need.setting, wishes.name)
         if rival is not None:
-            text, where = told(found.unmet(need) or found.held)
+            text, where = told(need.setting, found.unmet(need) or found.held)
             yield Violation(name_of(topic), need.setting, str(need), text, where, Action.CONFLICT, rival), None
         elif found.unmet(need):
             yield _judged(wishes, topic, need, found, factor, owner)
@@ -145,7 +145,7 @@ def _refusing(topic: TopicFound, found: Effective, factor: int) -> Iterator[Viol
     bound = Requirement(MIN_IN_SYNC, Relation.AT_MOST, str(factor))
     above = found.unmet(bound)
     if above:
-        text, where = told(above)
+        text, where = told(MIN_IN_SYNC, above)
         reason = "no write with acks=all succeeds: raise the replication, or lower it"
         yield Violation(name_of(topic), MIN_IN_SYNC, f"{bound}, its replicas", text, where, Action.REPORT, reason)
 
@@ -154,7 +154,7 @@ def _judged(
     wishes: Wishes, topic: TopicFound, need: Requirement, found: Effective, factor: int | None, owner: str | None
 ) -> tuple[Violation, Change | None]:
     """A difference, and how it is written if it may be."""
-    text, where = told(found.unmet(need))
+    text, where = told(need.setting, found.unmet(need))
     value = found.strictest(need)
     against = _against(wishes, need, value, factor)
     if owner is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Value
 from floodwarden.core.delivery.violations import name_of, named_brokers, text_of
-from floodwarden.core.delivery.wishes import Requirement
+from floodwarden.core.delivery.wishes import Requirement, worded
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 
@@ -85,15 +85,17 @@ def _inherited(setting: str, ids: Iterable[int], brokers: Sequence[BrokerFound],
             yield Held(node, value.key or setting, value)
 
 
-def told(held: Sequence[Held]) -> tuple[str, str]:
+def told(setting: str, held: Sequence[Held]) -> tuple[str, str]:
     """Some values in words, and where they come from: the topic, or which nodes and from which layer."""
     by_layer: dict[tuple[str, str], list[int]] = defaultdict(list)
     for one in held:
         if one.node is None:
-            return text_of(one.value), "topic"
+            return worded(setting, text_of(one.value)), "topic"
         by_layer[text_of(one.value), f"{one.key}, {one.value.source}"].append(one.node)
     texts = list(dict.fromkeys(text for text, _ in by_layer))
-    return ", ".join(texts), "; ".join(f"{named_brokers(ids)} ({layer})" for (_, layer), ids in by_layer.items())
+    return ", ".join(worded(setting, text) for text in texts), "; ".join(
+        f"{named_brokers(ids)} ({layer})" for (_, layer), ids in by_layer.items()
+    )
 
 
 def gap_of(unknown: Unknown) -> Gap:

@@ -117,6 +117,6 @@ def _few_in_sync(wanted: int, topic: TopicFound, brokers: Sequence[BrokerFound],
     found = effective(topic, need, brokers, gaps)
     unmet = found.unmet(need) if found is not None else ()
     if unmet:
-        text, where = told(unmet)
+        text, where = told(MIN_IN_SYNC, unmet)
         reason = "commits and transactions are acknowledged by fewer; set it with kafka-configs"
         yield Violation(name_of(topic), MIN_IN_SYNC, str(need), text, where, Action.REPORT, reason)

@@ -11,6 +11,7 @@ from floodwarden.core.conditions import Condition, Conditions, Notice, Type, con
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES, Action, Violation
+from floodwarden.core.delivery.wishes import worded
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import ADVICE, Reason
 
@@ -130,13 +131,17 @@ def _about(change: Change) -> tuple[str, str]:
 
 
 def _repaired(change: Change) -> Notice:
-    text = f"{change.setting} of topic {change.topic} was {change.before}; it was set to {change.value} and read back"
+    text = f"{change.setting} of topic {change.topic} was {change.before}; it was set to {_wanted(change)} and read back"
     return Notice(False, Reason.REPAIRED, text)
 
 
 def _failed(change: Change, why: Unknown) -> Notice:
-    text = f"{change.setting} of topic {change.topic} is {change.before} and could not be set to {change.value}: {why.detail}"
+    text = f"{change.setting} of topic {change.topic} is {change.before} and could not be set to {_wanted(change)}: {why.detail}"
     return Notice(True, Reason.REPAIR_FAILED, text)
+
+
+def _wanted(change: Change) -> str:
+    return worded(change.setting, change.value) if change.value is not None else "what brokers give it"
 
 
 def _difference(violation: Violation) -> Notice:

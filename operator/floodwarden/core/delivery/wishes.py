@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import Final
+
+_UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}  # in milliseconds
 
 
 class Relation(StrEnum):
@@ -61,7 +64,19 @@ class Requirement:
         return str(max(found) if self.relation is Relation.AT_LEAST else min(found))
 
     def __str__(self) -> str:
-        return self.value if self.relation is Relation.EXACTLY else f"{self.relation} {self.value}"
+        text = worded(self.setting, self.value)
+        return text if self.relation is Relation.EXACTLY else f"{self.relation} {text}"
+
+
+def worded(setting: str, text: str) -> str:
+    """A value as people read it: milliseconds also in days, hours, minutes or seconds, where they are whole ones."""
+    if not setting.endswith(".ms") or not text.isdecimal():
+        return text
+    milliseconds = int(text)
+    for unit, length in _UNITS.items():
+        if milliseconds >= length and milliseconds % length == 0:
+            return f"{text} ({milliseconds // length}{unit})"
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def test_policies_that_disagree_where_nothing_differs_yet() -> None:
     found = audit(survey(topic()), policies, {})
     for findings in found.values():
         conflict = the(findings.violations)
-        assert (conflict.action, conflict.found) == (Action.CONFLICT, str(7 * DAY))
+        assert (conflict.action, conflict.found) == (Action.CONFLICT, f"{7 * DAY} (7d)")
         assert conflict.where == "brokers 0, 1, 2 (retention.ms, default)"
 
 

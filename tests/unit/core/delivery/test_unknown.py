@@ -132,7 +132,7 @@ def test_one_unknown_node(unknown: BrokerFound) -> None:
     brokers = [broker(0, defaults={RETENTION: str(HOUR)}), broker(1), unknown]
     findings = audited(wishes(KEPT), survey(topic(), brokers=brokers))
     violation = the(of_topics(findings))
-    assert (violation.found, violation.where) == (str(HOUR), "broker 0 (retention.ms, file)")
+    assert (violation.found, violation.where) == (f"{HOUR} (1h)", "broker 0 (retention.ms, file)")
     assert violation.action is Action.REPORT
     assert "once all of them answer" in violation.reason
     assert findings.changes == ()

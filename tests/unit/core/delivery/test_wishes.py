@@ -8,7 +8,7 @@ import pytest
 
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.core.delivery.violations import MIN_IN_SYNC
-from floodwarden.core.delivery.wishes import Relation, Requirement
+from floodwarden.core.delivery.wishes import Relation, Requirement, worded
 from tests.support.delivery import CLEAN, DAY, FLUSH, FLUSH_MS, FLUSHED, IN_SYNC_2, KEPT, UNBOUNDED, UNCOMPACTED, wishes
 
 
@@ -156,3 +156,21 @@ def test_the_rest_of_a_manifest() -> None:
     assert (found.name, found.names, found.exclude) == ("shop/orders", ("a*", "b"), ("*c",))
     assert (found.factor, found.min_in_sync, found.acks, found.flush) == (4, 3, "All", "Async")
     assert made.broker == ("shop", "main")
+
+
+WORDED = {
+    "days": ("retention.ms", "604800000", "604800000 (7d)"),
+    "hours": ("retention.ms", "5400000000", "5400000000 (1500h)"),
+    "seconds": ("flush.ms", "90000", "90000 (90s)"),
+    "no whole seconds": ("flush.ms", "1500", "1500"),
+    "without end": ("retention.ms", "-1", "-1"),
+    "nothing": ("retention.ms", "0", "0"),
+    "no time": ("flush.messages", "60000", "60000"),
+    "no number": ("retention.ms", "hidden", "hidden"),
+}
+
+
+@pytest.mark.parametrize(("setting", "text", "words"), WORDED.values(), ids=WORDED)
+def test_times_can_be_read(setting: str, text: str, words: str) -> None:
+    """Beside the number that the broker has, which people look for in its own tools."""
+    assert worded(setting, text) == words
