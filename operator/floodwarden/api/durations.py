@@ -81,8 +81,17 @@ class Duration(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        text = core_schema.str_schema(pattern=PATTERN, min_length=MIN_LENGTH, max_length=MAX_LENGTH)
-        return core_schema.no_info_after_validator_function(cls, text)
+        # Checked by us rather than by a pattern, whose refusal would be the pattern.
+        return core_schema.no_info_after_validator_function(cls._checked, core_schema.str_schema(max_length=MAX_LENGTH))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(core), "minLength": MIN_LENGTH, "pattern": PATTERN}
+
+    @classmethod
+    def _checked(cls, text: str) -> Self:
+        duration_seconds(text)
+        return cls(text)
 
 
 class LongDuration(str):

@@ -89,7 +89,10 @@ class Resource(ApiModel):
         try:
             return cls.model_validate(dict(body))
         except ValidationError as error:
-            faults = (f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            faults = (
+                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+                for fault in error.errors()
+            )
             raise InvalidManifest("; ".join(faults)) from error
 
     @property

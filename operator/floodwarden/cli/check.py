@@ -25,7 +25,7 @@ from floodwarden.cli.checking.run import Work, ask_all
 from floodwarden.cli.checking.sarif import sarif
 from floodwarden.cli.checking.secrets import SecretMissing, secrets_for
 from floodwarden.cli.checking.table import show
-from floodwarden.cli.files import WRONG, name_of, understood, wrong
+from floodwarden.cli.files import WRONG, expanded, name_of, understood, wrong
 from floodwarden.cli.telling import telling
 from floodwarden.sweep.store import key_of
 
@@ -45,7 +45,7 @@ def check(
         typer.Option(
             "--filename",
             "-f",
-            help="Manifest file with DeliveryPolicies, their MessageBrokers or Secrets, or - for standard input. Repeatable.",
+            help="Manifest file or folder: DeliveryPolicies, their MessageBrokers, Secrets; - is standard input. Repeatable.",
         ),
     ],
     bootstrap_servers: Annotated[
@@ -85,7 +85,7 @@ def check(
 
 
 def _checked(files: Sequence[Path], bootstrap_servers: str | None) -> list[Checked]:
-    inputs = _read(files)
+    inputs = _read(expanded(files))
     wanted = tasks(inputs, bootstrap_servers)
     secrets = [secrets_for(task.broker, inputs.secrets, os.environ, lambda name: Path(name).read_bytes()) for task in wanted]
     work: list[Work] = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -14,6 +14,7 @@ from floodwarden.core.text import plain
 from floodwarden.sim.scenario import WrongInput
 
 WRONG: Final = 2  # exit status
+SUFFIXES: Final = (".yaml", ".yml", ".json")
 LINE_BYTES: Final = 2000  # of what is said of one thing that is wrong
 
 Result = TypeVar("Result")
@@ -37,6 +38,23 @@ def understood(file: Path, largest: int, understand: Callable[[str], Result]) ->
         raise wrong(name, "it is no text in UTF-8") from error
     except (ManifestError, WrongInput) as error:
         raise wrong(name, str(error)) from error
+
+
+def expanded(paths: Iterable[Path]) -> list[Path]:
+    """The files, and the manifests in folders, as ``kubectl --filename`` takes them: not those in folders below."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        try:
+            found = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES and one.is_file())
+        except OSError as error:
+            raise wrong(str(path), f"cannot be read: {error.strerror}") from error
+        if not found:
+            raise wrong(str(path), f"there is no manifest in this folder: give one with files that end in {', '.join(SUFFIXES)}")
+        files += found
+    return files
 
 
 def name_of(file: Path) -> str:

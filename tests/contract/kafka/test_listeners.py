@@ -57,6 +57,8 @@ WRONG = [
     ("PLAINTEXT", None, "SSL", {}, UnknownReason.BROKER_UNREACHABLE, "security.protocol"),
     ("PLAINTEXT", None, "SASL_PLAINTEXT", {}, UnknownReason.BROKER_UNREACHABLE, "security.protocol"),
     ("SSL", None, "PLAINTEXT", {}, UnknownReason.BROKER_UNREACHABLE, "security.protocol"),
+    ("SASL_PLAINTEXT", "PLAIN", "PLAINTEXT", {}, UnknownReason.BROKER_UNREACHABLE, "security.protocol"),
+    ("SASL_SSL", "SCRAM-SHA-512", "SSL", {}, UnknownReason.BROKER_UNREACHABLE, "security.protocol"),
 ]
 
 

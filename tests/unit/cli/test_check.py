@@ -191,6 +191,11 @@ WRONG_FILES = {
         ["--bootstrap-servers", "a:9092"],
         "--bootstrap-servers: every MessageBroker that a policy names is in the files: leave it out",
     ),
+    "addresses for two brokers": (
+        f"{POLICY}---\n{POLICY.replace('name: orders', 'name: other').replace('name: main', 'name: eu')}",
+        ["--bootstrap-servers", "a:9092"],
+        "--bootstrap-servers: it can stand in for one MessageBroker, and these are in no file: shop/main, shop/eu",
+    ),
     "no address": (
         POLICY,
         ["--bootstrap-servers", "a"],
@@ -253,3 +258,21 @@ def test_credentials_that_are_nowhere_are_asked_for(file: Path) -> None:
         "floodwarden: credentials: Secret shop/kafka-credentials, which MessageBroker shop/main names, is not in the files: "
         "add it to them, or set FLOODWARDEN_USERNAME and FLOODWARDEN_PASSWORD in the environment\n"
     )
+
+
+def test_a_folder_is_the_manifests_in_it(broker: Memory, tmp_path: Path) -> None:
+    """As with kubectl: those with its endings, and no folder below."""
+    (tmp_path / "policy.yml").write_text(POLICY)
+    (tmp_path / "broker.yaml").write_text(BROKER)
+    (tmp_path / "notes.txt").write_text("kind: [")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "policy.yaml").write_text(POLICY)
+    assert check("-f", tmp_path).exit_code == 0
+    assert broker.surveys == 1
+
+
+def test_a_folder_without_manifests(broker: Memory, tmp_path: Path) -> None:
+    """It is said which one, and what it should hold."""
+    result = check("-f", tmp_path)
+    assert (result.exit_code, broker.surveys) == (2, 0)
+    assert "there is no manifest in this folder" in result.stderr

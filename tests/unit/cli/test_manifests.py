@@ -97,6 +97,11 @@ MORE = {
     "a typing error": (POLICY.replace("minInSync", "mininsync"), "spec.replication.mininsync is no field; known here: factor"),
     "a name with a line end": (POLICY.replace("name: orders", 'name: "orders\\n"'), "metadata.name: must be lower case"),
     "a namespace with a dot": (POLICY.replace("shop", "a.b"), "metadata.namespace: must be lower case"),
+    "a duration that is none": (with_spec("transactions: {timeout: 5}"), "spec.transactions.timeout"),
+    "a duration in words": (
+        with_spec("transactions: {timeout: soon}"),
+        "spec.transactions.timeout: 'soon' is not a duration; durations are written like 500ms, 30s",
+    ),
     "a wrong value": (POLICY.replace("factor: 3", "factor: 0"), "spec.replication.factor: Input should be greater than or equal"),
 }
 

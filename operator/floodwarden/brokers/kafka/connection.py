@@ -188,8 +188,11 @@ class Connection:
     async def _authenticate(self, security: Security) -> None:
         mechanism, user = security.mechanism or "", security.username or ""
         shaken = await self.send(protocol.sasl_handshake(mechanism))
+        if shaken.error_code and not shaken.mechanisms:
+            why = f"{self.address} asks nobody for {mechanism}: check that security.protocol is that of the listener"
+            raise failed(UnknownReason.BROKER_UNREACHABLE, why)
         if shaken.error_code:
-            offered = ", ".join(shaken.mechanisms) or "none"
+            offered = ", ".join(shaken.mechanisms)
             why = f"{self.address} does not accept {mechanism}, it offers {offered}; set security.mechanism to one of these"
             raise failed(UnknownReason.AUTHENTICATION_FAILED, why)
         exchange = protocol.sasl_exchange(mechanism, user, security.password or "")

@@ -97,6 +97,9 @@ def tasks(inputs: Inputs, bootstrap_servers: str | None = None) -> list[Task]:
     missing = [key for key in by_broker if key not in inputs.brokers]
     if bootstrap_servers is not None and not missing:
         raise InputError("--bootstrap-servers", "every MessageBroker that a policy names is in the files: leave it out")
+    if bootstrap_servers is not None and len(missing) > 1:
+        names = ", ".join(map(str, missing))
+        raise InputError("--bootstrap-servers", f"it can stand in for one MessageBroker, and these are in no file: {names}")
     found = []
     for key, policies in by_broker.items():
         broker = inputs.brokers.get(key) or _stand_in(key, policies[0], bootstrap_servers, inputs)

@@ -43,7 +43,8 @@ def _ready(outcome: Audited) -> Condition:
     if outcome.failed:
         change, why = next(iter(outcome.failed.items()))
         what = f"{change.setting} of topic {change.topic}"
-        text = f"{len(outcome.failed)} settings could not be written, among them {what}: {why.detail}"
+        others = f", and {len(outcome.failed) - 1} more" if len(outcome.failed) > 1 else ""
+        text = f"{what} could not be written{others}: {why.detail}"
         return Condition(Type.READY, False, Reason.REPAIR_FAILED, text)
     return Condition(Type.READY, True, Reason.AUDITING, ADVICE[Reason.AUDITING])
 
@@ -71,7 +72,8 @@ def summary(violations: tuple[Violation, ...]) -> str:
     by_setting = Counter(violation.setting for violation in violations)
     named = ", ".join(f"{setting} ({count})" for setting, count in by_setting.most_common(EVENTS_AT_MOST))
     more = f" and {len(by_setting) - EVENTS_AT_MOST} other settings" if len(by_setting) > EVENTS_AT_MOST else ""
-    return f"{len(violations)} differences: {named}{more}"
+    counted = f"{len(violations)} differences" if len(violations) > 1 else "1 difference"
+    return f"{counted}: {named}{more}"
 
 
 def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, after: Conditions) -> Iterator[Notice]:
@@ -90,6 +92,8 @@ def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, aft
         ]
         failed = {_about(change) for change in outcome.failed}
         yield from _bounded([_difference(violation) for violation in fresh if violation.key not in failed])
+        if disputed and after[Type.COMPLIANT].reason is Reason.NOT_COMPLIANT:
+            yield Notice(False, Reason.NOT_COMPLIANT, f"the policies agree now; {after[Type.COMPLIANT].message}")
     for type_, condition in after.items():
         was = before.get(type_)
         if condition.same(was) or (condition.status is False and isinstance(outcome, Audited)):

@@ -89,7 +89,7 @@ def reasons(notices: list[Notice]) -> list[Reason]:
             audited(violation(), gaps=(NOT_READ,), topics=0),
             (True, Reason.AUDITING),
             (False, Reason.NOT_COMPLIANT),
-            "1 differences",
+            "1 difference: ",
             id="differences, and parts that are not known",
         ),
         pytest.param(
@@ -124,7 +124,7 @@ def reasons(notices: list[Notice]) -> list[Reason]:
             audited(violation(), failed={change(): DENIED}),
             (False, Reason.REPAIR_FAILED),
             (False, Reason.NOT_COMPLIANT),
-            "1 differences",
+            "1 difference: ",
             id="a repair that failed",
         ),
         pytest.param(
@@ -272,6 +272,15 @@ class TestEvents:
         watch.tell(audited(violation()))
         assert reasons(watch.tell(audited(violation(action=Action.CONFLICT)))) == [Reason.POLICY_CONFLICT]
         assert watch.tell(audited(violation(action=Action.CONFLICT))) == []
+
+    def test_a_conflict_that_ends(self) -> None:
+        """Once, also where differences are left; with none left that is told as such."""
+        watch = Watch()
+        watch.tell(audited(violation(action=Action.CONFLICT), violation("other")))
+        (notice,) = watch.tell(audited(violation("other")))
+        assert (notice.warning, notice.reason) == (False, Reason.NOT_COMPLIANT)
+        assert notice.message.startswith("the policies agree now; 1 difference: ")
+        assert watch.tell(audited(violation("other"))) == []
 
     def test_a_repair(self) -> None:
         """What was there and what is; the difference itself is no news any more."""
