@@ -158,7 +158,7 @@ def test_a_failed_repair_is_named() -> None:
     """The condition has how many there are, one of them, and why."""
     outcome = audited(violation(), failed={change(): DENIED, change("payments"): AWAY})
     message = delivery_conditions(outcome, {})[Type.READY].message
-    assert message == f"2 settings could not be written, among them {MIN_IN_SYNC} of topic orders: {DENIED.detail}"
+    assert message == f"{MIN_IN_SYNC} of topic orders could not be written, and 1 more: {DENIED.detail}"
 
 
 def test_a_summary_is_bounded() -> None:
