@@ -32,6 +32,7 @@ DEFAULTS: Mapping[str, str] = {
     MIN_IN_SYNC: "2",
     RETENTION: str(7 * DAY),
     SIZE: "-1",
+    "message.timestamp.type": "LogAppendTime",
     UNCLEAN: "false",
 }
 

@@ -17,7 +17,7 @@ from floodwarden.api.quantities import ByteRate
 from floodwarden.api.resource import ApiModel
 from floodwarden.api.rules import Rule, Rules, validated_by
 from floodwarden.core.delivery.violations import MIN_IN_SYNC, UNCLEAN
-from floodwarden.core.delivery.wishes import Relation, Requirement
+from floodwarden.core.delivery.wishes import RETENTION, Relation, Requirement
 
 ASKED: Final = "acks, flush, replication, retention, consumption or transactions"  # one of them at the least
 _REPLICATED: Final = "has(self.flush) && self.flush.mode == 'Replicated' && has(self.replication)"
@@ -249,7 +249,7 @@ class DeliveryPolicySpec(ApiModel):
             if replication.unclean_election is False:
                 yield Requirement(UNCLEAN, Relation.EXACTLY, "false")
         if retention is not None and retention.at_least is not None:
-            yield Requirement("retention.ms", Relation.AT_LEAST, str(milliseconds(retention.at_least)), endless=True)
+            yield Requirement(RETENTION, Relation.AT_LEAST, str(milliseconds(retention.at_least)), endless=True)
             yield Requirement("retention.bytes", Relation.EXACTLY, "-1", writable=False)
             yield Requirement("cleanup.policy", Relation.EXACTLY, "delete", writable=False)
 

@@ -167,7 +167,7 @@ class AuditLoop:
 
     def _settings(self, wishes: Collection[Wishes]) -> set[str]:
         return {
-            *(need.setting for one in wishes for need in one.requirements),
+            *(setting for one in wishes for setting in one.settings),
             *(entry.setting for entry in self._ledger.entries if entry.resource is Resource.TOPIC),
             *(setting for look in self._looks for setting in look.settings(wishes)),
         }

@@ -29,7 +29,7 @@ async def ask(broker: MessageBroker, secrets: Secrets, policies: Collection[Wish
     opened = open_settings(broker, secrets)
     if isinstance(opened, Gap):
         return {wishes.name: opened for wishes in looking}
-    settings = {need.setting for wishes in looking for need in wishes.requirements}
+    settings = {setting for wishes in looking for setting in wishes.settings}
     try:
         survey = await opened.survey(lambda name: any(wishes.matches(name) for wishes in looking), settings)
     except BrokerError as error:

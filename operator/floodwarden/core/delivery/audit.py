@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.effective import Effective, effective, gap_of, told
-from floodwarden.core.delivery.lint import lint
+from floodwarden.core.delivery.lint import lint, unproven
 from floodwarden.core.delivery.nodes import of_brokers, of_internal
 from floodwarden.core.delivery.survey import BrokerFound, Change, Survey, TopicFound
 from floodwarden.core.delivery.violations import (
@@ -104,9 +104,9 @@ def _findings(
         violations=tuple(violations),
         changes=tuple(changes),
         gaps=tuple(_distinct(gaps)),
-        warnings=tuple(lint(wishes, survey.brokers)),
+        warnings=tuple(lint(wishes, topics, survey.brokers)),
         unread=frozenset(unread),
-        unproven=(f"acks {wishes.acks}: brokers do not keep what producers ask for",) if wishes.acks is not None else (),
+        unproven=tuple(unproven(wishes, topics, survey.brokers)),
     )
 
 

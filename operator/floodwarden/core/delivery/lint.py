@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from floodwarden.core.delivery.survey import BrokerFound
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.effective import effective
+from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Values
+from floodwarden.core.delivery.violations import UNCLEAN, listed
+from floodwarden.core.delivery.wishes import RETENTION, TIMESTAMPS, Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown
 
 
-def lint(wishes: Wishes, brokers: Sequence[BrokerFound]) -> Iterator[str]:
+def lint(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:
     """One sentence for each promise of the policy that its own settings, or the brokers there are, cannot keep."""
     factor, in_sync = wishes.factor, wishes.min_in_sync
     if factor is not None and brokers:
@@ -29,3 +31,33 @@ def lint(wishes: Wishes, brokers: Sequence[BrokerFound]) -> Iterator[str]:
             yield f"flush {wishes.flush} promises messages {promise}, but with acks {wishes.acks} producers do not wait for that"
     if wishes.flush == "Sync" and (in_sync or 1) < 2:
         yield "flush Sync alone keeps messages on one disk: a lost disk loses them; add replication with minInSync 2"
+    yield from _doubtful_times(wishes, topics, brokers)
+
+
+def _doubtful_times(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:
+    if not any(need.setting == RETENTION for need in wishes.requirements):
+        return
+    need = Requirement(TIMESTAMPS, Relation.EXACTLY, "LogAppendTime")
+    found = {topic.name: effective(topic, need, brokers, []) for topic in topics}
+    names = [name for name, values in found.items() if values is not None and values.unmet(need)]
+    if names:
+        yield f"{RETENTION} of {listed(names)} counts from the times that producers write: a wrong clock there makes it shorter"
+
+
+def unproven(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:
+    """What is asked for and cannot be told from brokers and topics, a sentence for each."""
+    if wishes.acks is not None:
+        yield f"acks {wishes.acks}: brokers do not keep what producers ask for"
+    if not any(need.setting == UNCLEAN for need in wishes.requirements):
+        return
+    roles = [broker.values.get("process.roles") for broker in brokers if not isinstance(broker.values, Unknown)]
+    inherit = [topic.name for topic in topics if not isinstance(topic.values, Unknown) and not _sets(topic.values, UNCLEAN)]
+    if inherit and any(role is not None and role.text == "broker" for role in roles):
+        yield (
+            f"{UNCLEAN} of {listed(inherit)}: where topics do not set it, controllers decide, which are nodes of their own here "
+            "and cannot be asked: set it on the topics"
+        )
+
+
+def _sets(values: Values, setting: str) -> bool:
+    return setting in values and values[setting].source is Source.TOPIC

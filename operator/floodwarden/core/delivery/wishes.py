@@ -8,6 +8,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
+RETENTION: Final = "retention.ms"
+TIMESTAMPS: Final = "message.timestamp.type"
 _UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}  # in milliseconds
 
 
@@ -115,6 +117,12 @@ class Wishes:
     acknowledged_late: bool = False
     transactions: TransactionWishes | None = None
     patches: bool = False
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """Which settings of topics an audit needs to know."""
+        asked = {need.setting for need in self.requirements}
+        return frozenset({*asked, TIMESTAMPS} if RETENTION in asked else asked)
 
     def matches(self, topic: str) -> bool:
         """Whether a topic is one that the policy speaks of: ``*`` and ``?`` stand for any characters, case counts."""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from floodwarden.core.delivery.lint import lint
-from floodwarden.core.delivery.survey import BrokerFound
+from floodwarden.core.delivery.lint import lint, unproven
+from floodwarden.core.delivery.survey import BrokerFound, TopicFound
+from floodwarden.core.delivery.violations import UNCLEAN
 from floodwarden.core.delivery.wishes import Wishes
-from tests.support.delivery import broker, lost, wishes
+from tests.support.delivery import CLEAN, DENIED, KEPT, broker, lost, topic, wishes
 
 THREE = [broker(node) for node in range(3)]
 RACKS = [broker(0, rack="a"), broker(1, rack="b"), broker(2, rack="a")]
@@ -73,4 +74,43 @@ RACKS = [broker(0, rack="a"), broker(1, rack="b"), broker(2, rack="a")]
 )
 def test_lint(policy: Wishes, brokers: Sequence[BrokerFound], says: list[str]) -> None:
     """One sentence for each promise."""
-    assert list(lint(policy, brokers)) == says
+    assert list(lint(policy, [], brokers)) == says
+
+
+TIMES = "message.timestamp.type"
+CREATED = topic("created", {TIMES: "CreateTime"})
+APPENDED = topic("appended", {TIMES: "LogAppendTime"})
+LED = [broker(node, {"process.roles": "broker"}) for node in range(3)]
+ALONE = [broker(node, {"process.roles": "broker,controller"}) for node in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "topics", "doubtful"),
+    [
+        pytest.param(wishes(KEPT), [CREATED, APPENDED], "created", id="of the topic itself"),
+        pytest.param(wishes(KEPT), [topic("plain", {})], "plain", id="of the brokers"),
+        pytest.param(wishes(KEPT), [APPENDED], None, id="brokers' own clocks"),
+        pytest.param(wishes(CLEAN), [CREATED], None, id="no retention is asked for"),
+        pytest.param(wishes(KEPT), [topic("hidden", DENIED)], None, id="what is not known"),
+    ],
+)
+def test_times_that_producers_write(policy: Wishes, topics: Sequence[TopicFound], doubtful: str | None) -> None:
+    """A retention that counts from other people's clocks is told."""
+    told = [f"retention.ms of {doubtful} counts from the times that producers write: a wrong clock there makes it shorter"]
+    assert list(lint(policy, topics, [broker(0, defaults={TIMES: "CreateTime"}), *THREE[1:]])) == (told if doubtful else [])
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "brokers", "told"),
+    [
+        pytest.param(wishes(CLEAN), {}, LED, True, id="controllers are nodes of their own"),
+        pytest.param(wishes(CLEAN), {UNCLEAN: "false"}, LED, False, id="the topic says it itself"),
+        pytest.param(wishes(CLEAN), {}, ALONE, False, id="brokers are controllers"),
+        pytest.param(wishes(CLEAN), {}, THREE, False, id="brokers that do not say what they are"),
+        pytest.param(wishes(KEPT), {}, LED, False, id="nobody asks for it"),
+    ],
+)
+def test_what_controllers_decide(policy: Wishes, own: dict[str, str], brokers: Sequence[BrokerFound], told: bool) -> None:
+    """What dedicated controllers hold cannot be asked, and is not taken for what brokers say."""
+    said = [one for one in unproven(policy, [topic("orders", own)], brokers) if one.startswith(f"{UNCLEAN} of orders: where")]
+    assert bool(said) is told
