@@ -37,7 +37,7 @@ from floodwarden.sweep.store import Key, key_of
 NEVER = float("-inf")
 AT_REST = (Reason.STEADY, Reason.ASLEEP)
 LOOK_EVERY = (10.0, 20.0)  # seconds between two looks at a target that nothing is expected of; each policy has its own pace
-QUIET_FOR = 5.0  # seconds for which a decision stands while nothing at all moves
+QUIET_FOR = (2.5, 5.0)  # seconds for which a decision stands while nothing at all moves; each policy has its own pace
 RETRY_STEP = 15.0  # seconds until a step that the API server refused is tried again
 RETRY_STATUS = 2.0  # seconds until a status that could not be written is tried again
 POLICIES = StatusResource(f"{GROUP}/{VERSION}", "backlogpolicies")
@@ -62,9 +62,8 @@ class PolicyWatch:
         self._target: Target | TargetProblem | None = None
         self._looked_at = NEVER
         self._glance: asyncio.Task[Target | TargetProblem] | None = None
-        # A thousand that were begun together would otherwise be looked at in the same sweep for ever.
-        least, most = LOOK_EVERY
-        self._patience = least + (most - least) * crc32(self.uid.encode()) / 2**32
+        self._patience = self._paced(*LOOK_EVERY)
+        self._quiet_for = self._paced(*QUIET_FOR)
         self._attend = True
         self._refusal: tuple[Gap, float] | None = None  # of the last step, and until when it counts
         self._would = would(policy)  # what DryRun last told
@@ -73,6 +72,10 @@ class PolicyWatch:
         self._newer: tuple[BacklogPolicy, float] | None = None  # a changed spec, until the running sweep has ended
         self._quiet: tuple[Reading, Reason, float] | None = None  # a reading with nothing to do, what was decided, and when
         self._sweeping = asyncio.Lock()
+
+    def _paced(self, least: float, most: float) -> float:
+        """This policy's own share of a range: a thousand that were begun together would be due in the same sweep for ever."""
+        return least + (most - least) * crc32(self.uid.encode()) / 2**32
 
     def close(self) -> None:
         """Leave nothing running."""
@@ -134,7 +137,7 @@ class PolicyWatch:
         Of a thousand policies most are like that at any moment. Edits, rivals and hands on the status are found a little later.
         """
         seen = self._glance is not None and self._glance.done()
-        return reading is last and at - decided_at < QUIET_FOR and not seen
+        return reading is last and at - decided_at < self._quiet_for and not seen
 
     @property
     def _current(self) -> bool:
