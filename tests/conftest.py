@@ -18,11 +18,20 @@ from floodhack.instance import CHECKOUT, Instance
 from tests.support.canaries import CANARIES, EVIDENCE
 from tests.support.kubectl import Kubectl
 
+TESTS = Path(__file__).parent
+
 # `make check` has seconds and looks for new cases each time; `make test` asks for more by HYPOTHESIS_PROFILE, and for the same
 # ones on every machine.
 settings.register_profile("quick", max_examples=8)
 settings.register_profile("thorough", max_examples=40, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests out between two workers: those that need the cluster go one after another, beside all others."""
+    for item in items:
+        alone = item.path.is_relative_to(TESTS / "unit") or item.path.is_relative_to(TESTS / "contract" / "kafka")
+        item.add_marker(pytest.mark.xdist_group("without the cluster" if alone else "with the cluster"))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Every test that uses the brokers runs against each version in ``floodhack.kafka_
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -13,10 +14,12 @@ from uuid import uuid4
 
 import pytest
 
+from floodhack.instance import Instance
 from floodhack.kafka_jars import VERSIONS, release
 from floodwarden.brokers.kafka import KafkaBroker, Security
 from tests.contract.kafka.real_kafka import RealKafka, hack_brokers
 
+CONTRACTS = "FLOODWARDEN_CONTRACT_INSTANCE"
 Connect = Callable[..., KafkaBroker]
 
 
@@ -29,16 +32,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> Iterator[RealKafka]:
-    """The brokers of FLOODWARDEN_INSTANCE: those that run, or some made for as long as tests use them."""
-    version = release(getattr(request, "param", None))
-    found = hack_brokers(version, "status", "kafka", stdout=sys.stderr).returncode == 0
-    if hack_brokers(version, "up", "kafka", stdout=sys.stderr).returncode != 0:
+    """The brokers of FLOODWARDEN_INSTANCE: those that run, or some made for as long as tests use them.
+
+    The tests of this folder stop nodes, so they may have brokers of their own beside other tests: FLOODWARDEN_CONTRACT_INSTANCE.
+    """
+    named = getattr(request, "param", None)
+    version, instance = release(named), Instance.current()
+    if named is not None and CONTRACTS in os.environ:
+        instance = Instance(int(os.environ[CONTRACTS]))
+    found = hack_brokers(version, instance, "status", "kafka", stdout=sys.stderr).returncode == 0
+    if hack_brokers(version, instance, "up", "kafka", stdout=sys.stderr).returncode != 0:
         pytest.fail(
             f"FLOODWARDEN_KAFKA={version} hack/brokers up kafka failed: run it by hand, and see `hack/brokers logs kafka`"
         )
-    yield RealKafka(version)
+    yield RealKafka(version, instance)
     if not found:
-        hack_brokers(version, "down", "kafka", stdout=sys.stderr)
+        hack_brokers(version, instance, "down", "kafka", stdout=sys.stderr)
 
 
 @pytest.fixture

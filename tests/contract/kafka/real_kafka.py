@@ -23,10 +23,10 @@ NODES = (0, 1, 2)
 
 
 class RealKafka:
-    """The brokers of FLOODWARDEN_INSTANCE and of one version, which run."""
+    """The brokers of one instance and of one version, which run."""
 
-    def __init__(self, version: str) -> None:
-        self.set = KafkaSet(Instance.current(), version)
+    def __init__(self, version: str, instance: Instance) -> None:
+        self.set = KafkaSet(instance, version)
         self.facts: dict[str, Any] = self.set.facts
         self.bootstrap: list[str] = self.facts["bootstrap"]["PLAINTEXT"]
         self._admin = AdminClient({"bootstrap.servers": ",".join(self.bootstrap)})
@@ -102,17 +102,18 @@ class RealKafka:
 
     def brokers(self, *args: str) -> str:
         """Run hack/brokers; what it prints on standard output."""
-        return hack_brokers(self.set.version, *args, stdout=subprocess.PIPE, check=True).stdout
+        return hack_brokers(self.set.version, self.set.instance, *args, stdout=subprocess.PIPE, check=True).stdout
 
     def _led(self, topic: str) -> int:
         found = self._admin.list_topics(topic, timeout=10).topics[topic].partitions.values()
         return sum(partition.leader >= 0 for partition in found)
 
 
-def hack_brokers(version: str, *args: str, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run hack/brokers for one version of Kafka; ``how`` goes to subprocess.run."""
+def hack_brokers(version: str, instance: Instance, *args: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run hack/brokers for one version of Kafka and one instance; ``how`` goes to subprocess.run."""
     command = [sys.executable, str(CHECKOUT / "hack" / "brokers"), *args]
-    return subprocess.run(command, env={**os.environ, "FLOODWARDEN_KAFKA": version}, text=True, **how)
+    env = {**os.environ, "FLOODWARDEN_KAFKA": version, "FLOODWARDEN_INSTANCE": str(instance.number)}
+    return subprocess.run(command, env=env, text=True, **how)
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, within: float = 60.0) -> None:

@@ -90,7 +90,8 @@ async def test_where_the_new_protocol_is_not_served(kafka: RealKafka, broker: Ka
     refused, served = Subscription(group, (topic,)), Subscription(f"{group}-classic", (topic,))
     kafka.commit(served.group, topic, {0: 0})
     insisting = ["--topic", topic, "--group", refused.group, "--consumer-property", "group.protocol=consumer"]
-    said = hack_brokers(kafka.set.version, "tool", "kafka", "kafka-console-consumer", *insisting, stderr=subprocess.PIPE).stderr
+    tool = ("tool", "kafka", "kafka-console-consumer", *insisting)
+    said = hack_brokers(kafka.set.version, kafka.set.instance, *tool, stderr=subprocess.PIPE).stderr
     assert "UNSUPPORTED_VERSION" in said
     snapshot = await broker.observe([Query(refused, members=True), Query(served, members=True)])
     assert group_of(snapshot, refused).phase is GroupPhase.DEAD
