@@ -28,7 +28,7 @@ from floodwarden.sweep.delivery_watch import DeliveryWatch
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.link import Link
 from floodwarden.sweep.looks import all_looks
-from floodwarden.sweep.looks.base import Look, Round
+from floodwarden.sweep.looks.base import Look, Round, looked
 from floodwarden.sweep.repairs import repaired
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import Key, key_of
@@ -154,7 +154,7 @@ class AuditLoop:
             may_act=may_act,
             may_undo=lambda: not gaps and self._services.may_write(),
         )
-        seen = [await self._looked(look, round) for look in self._looks]
+        seen = [await looked(look, round) for look in self._looks]
         self._requests = adapter.requests - sent
         return {
             name: _complete(one, gaps, [brought[name] for brought in seen if name in brought]) for name, one in audited.items()
@@ -171,17 +171,6 @@ class AuditLoop:
             *(entry.setting for entry in self._ledger.entries if entry.resource is Resource.TOPIC),
             *(setting for look in self._looks for setting in look.settings(wishes)),
         }
-
-    async def _looked(self, look: Look, round: Round) -> Mapping[str, Seen]:
-        """What a look brought; where it could not be made, that is all that is not known."""
-        try:
-            return await look.look(round)
-        except BrokerError as error:
-            gap = Gap(Reason(error.reason.value), str(error))
-        except Exception as error:  # a bug of one look's must not undo what the others found
-            _log.exception("look failed", broker=str(self.key), look=type(look).__name__)
-            gap = Gap(Reason.BROKER_ERROR, f"{type(error).__name__} in {type(look).__name__}; the operator's log has more")
-        return {one.name: Seen(gaps=(gap,)) for one in round.policies}
 
     async def _owners(self, wishes: Collection[Wishes]) -> Mapping[str, str] | str:
         """Who else has topics; asked for where something may be written."""

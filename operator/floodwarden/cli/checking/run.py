@@ -11,9 +11,13 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.cli.checking.report import Outcome
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import audit
+from floodwarden.core.delivery.seen import with_seen
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
+from floodwarden.sweep import clock
 from floodwarden.sweep.connect import Secrets, open_settings
+from floodwarden.sweep.looks import broker_looks
+from floodwarden.sweep.looks.base import Round, looked
 
 Work = tuple[MessageBroker, Secrets, Collection[Wishes]]
 
@@ -29,11 +33,16 @@ async def ask(broker: MessageBroker, secrets: Secrets, policies: Collection[Wish
     opened = open_settings(broker, secrets)
     if isinstance(opened, Gap):
         return {wishes.name: opened for wishes in looking}
+    looks = broker_looks()
     settings = {setting for wishes in looking for setting in wishes.settings}
+    settings.update(setting for look in looks for setting in look.settings(looking))
     try:
         survey = await opened.survey(lambda name: any(wishes.matches(name) for wishes in looking), settings)
+        found = audit(survey, looking, {})
+        round = Round(opened, survey, looking, found, clock.wall().timestamp())
+        seen = [await looked(look, round) for look in looks]
     except BrokerError as error:
         return {wishes.name: Gap(Reason(error.reason.value), str(error)) for wishes in looking}
     finally:
         await opened.close()
-    return audit(survey, looking, {})
+    return {name: with_seen(findings, [brought[name] for brought in seen if name in brought]) for name, findings in found.items()}

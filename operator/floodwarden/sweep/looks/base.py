@@ -6,12 +6,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
+
 from floodwarden.api.deliverypolicy import DeliveryPolicy
-from floodwarden.brokers.base import SettingsBroker
+from floodwarden.brokers.base import BrokerError, SettingsBroker
+from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import Survey
 from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.reasons import Reason
+
+_log = structlog.get_logger(__name__)
 
 
 def _nobody(name: str) -> bool:
@@ -49,3 +55,15 @@ class Look(Protocol):
     async def look(self, round: Round) -> Mapping[str, Seen]:
         """What it brings each policy, by its name. BrokerError where nothing could be read; may be cancelled at any await."""
         ...
+
+
+async def looked(look: Look, round: Round) -> Mapping[str, Seen]:
+    """What a look brought; where it could not be made, it is told that all of it is not known."""
+    try:
+        return await look.look(round)
+    except BrokerError as error:
+        gap = Gap(Reason(error.reason.value), str(error))
+    except Exception as error:  # a bug of one look's must not undo what the others found
+        _log.exception("look failed", look=type(look).__name__)
+        gap = Gap(Reason.BROKER_ERROR, f"{type(error).__name__} in {type(look).__name__}; the operator's log has more")
+    return {one.name: Seen(gaps=(gap,)) for one in round.policies}
