@@ -35,6 +35,7 @@ class ApiProxy:
         self.lists: Counter[str] = Counter()
         self._ends: set[asyncio.Event] = set()  # one for each watch that is open
         self._silent = 0  # watches of this generation or older pass nothing on any more
+        self._broken = 0  # watches of this generation or older end with half an event
         self._generation = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -72,6 +73,12 @@ class ApiProxy:
         """End the watches that are open in order, as the API server does when their time is over."""
         for end in list(self._ends):
             self._loop.call_soon_threadsafe(end.set)
+
+    def break_watches(self) -> None:
+        """End the watches that are open in the middle of an event, as a proxy or an API server that is killed may do."""
+        self._broken = self._generation
+        self._generation += 1
+        self.end_watches()
 
     def count(self, *verbs: str, resource: str = "") -> int:
         """Requests with one of these verbs, of all resources or of one (``backlogpolicies/status`` for a subresource)."""
@@ -131,18 +138,22 @@ class ApiProxy:
         end = asyncio.Event()
         self._ends.add(end)
         waiting: list[asyncio.Task[Any]] = [asyncio.create_task(end.wait())]
+        whole = True  # what was passed on ends where an event does
         try:
             while True:
                 waiting[1:] = [asyncio.create_task(answer.content.readany())]
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if end.is_set():
+                if end.is_set() and whole:
+                    if generation <= self._broken:
+                        await response.write(b'{"type": "MODIFIED", "object": {"metadata": {"name": "half')
                     return
-                chunk = waiting[1].result()
+                chunk = await waiting[1]
                 if generation <= self._silent:
                     if not chunk:
                         await asyncio.Event().wait()
                 elif chunk:
                     await response.write(chunk)
+                    whole = chunk.endswith(b"\n")
                 else:
                     return
         finally:

@@ -41,8 +41,16 @@ def configure(level: str, as_json: bool) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     if level != "debug":
+        handler.addFilter(_without_their_tracebacks)
         for name in QUIET:
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _without_their_tracebacks(record: logging.LogRecord) -> bool:
+    """Of libraries one line is enough: what failed stands in it, and what is done about it is ours to say."""
+    if record.name.partition(".")[0] in QUIET:
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def _printable(

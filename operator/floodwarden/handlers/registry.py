@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import os
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
 
 import kopf
+import structlog
 
 from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.sweep import clock
 from floodwarden.sweep.intake import take_in
 from floodwarden.sweep.store import KINDS, Key, Kinds, Store
 
@@ -23,7 +26,12 @@ IDENTITY: Any = "floodwarden"
 SERVER_TIMEOUT = 600  # whole seconds after which the API server ends a watch and it is taken up where it was
 INACTIVE_AFTER = 90.0  # seconds without even a bookmark after which a stream counts as dead
 CONNECT_WITHIN = 5.0
+STEADY_AFTER = 20.0  # seconds for which watching must have gone well for a failure to be worth another try
+PAUSE = 1.0  # seconds before that
 LONGEST_BACKOFF = 5.0  # seconds between two tries of a request
+
+
+_log = structlog.get_logger(__name__)
 
 
 def registry_for(store: Store) -> kopf.OperatorRegistry:
@@ -63,6 +71,27 @@ def settings() -> kopf.OperatorSettings:
 async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.Event) -> None:
     """Watch until cancelled, or until kopf ends, which sets ``stop`` for the others: it takes SIGTERM and SIGINT for itself.
 
+    kopf gives up where a stream is cut in the middle of an event, or tells of an error. That is no reason to stop the sweeps:
+    watching is begun again, with a list of everything, unless it fails again right away.
+    """
+    while True:
+        began = clock.now()
+        try:
+            await _watch(store, namespaces)
+        except Exception:
+            if clock.now() - began < STEADY_AFTER:
+                raise
+            _log.warning("watching failed and is begun again")
+        else:
+            stop.set()
+            return
+        gc.collect()  # what kopf leaves behind complains when it is collected: better now than when logging has ended
+        await asyncio.sleep(PAUSE)
+
+
+async def _watch(store: Store, namespaces: Collection[str] | None) -> None:
+    """Watch until cancelled, or until kopf ends; its failure is raised.
+
     kopf's tasks are ours to end. Its own way would take every task of the process for one of its own: it would wait five
     seconds for the sweeps, then cancel them in no order, and raise whatever they had failed with.
     """
@@ -80,9 +109,17 @@ async def watch(store: Store, namespaces: Collection[str] | None, stop: asyncio.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)  # before the others end: cancelled twice, kopf leaves things open
+        await _end_streams()
     for task in done:
         task.result()
-    stop.set()
+
+
+async def _end_streams() -> None:
+    """When one stream has failed kopf leaves the others behind: they would go on for ever, and so would the process."""
+    left = [task for task in asyncio.all_tasks() if task.get_name().startswith("watcher for ")]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
