@@ -172,7 +172,9 @@ def test_defaults_of_a_policy(kubectl: Kubectl) -> None:
 
 def test_defaults_of_a_delivery_policy(kubectl: Kubectl) -> None:
     """A minimal DeliveryPolicy looks and writes nothing; what it leaves out stays out."""
-    assert kubectl.would_store(DELIVERY)["spec"] == {**DELIVERY["spec"], "mode": "Audit"}
+    replication = {**DELIVERY["spec"]["replication"], "moveRate": "50Mi"}
+    stored = {**DELIVERY["spec"], "mode": "Audit", "workloads": "Audit", "replication": replication}
+    assert kubectl.would_store(DELIVERY)["spec"] == stored
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong.name))
