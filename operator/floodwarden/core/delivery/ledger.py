@@ -55,5 +55,5 @@ def loaded(text: str) -> frozenset[Entry]:
             Entry(**{**fields, "purpose": Purpose(fields["purpose"]), "resource": Resource(fields["resource"])})
             for fields in json.loads(text)
         )
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise ValueError("it is no list of entries") from error
