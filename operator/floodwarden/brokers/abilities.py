@@ -6,8 +6,12 @@ nothing at all could be read, every call ends within the adapter's own time limi
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from floodwarden.core.delivery.readers import Commits, Extents, Firsts, GroupsFound
+from floodwarden.core.observation import Partition, Unknown
 
 
 class ReplicaMoves(Protocol):
@@ -15,7 +19,41 @@ class ReplicaMoves(Protocol):
 
 
 class UnreadMessages(Protocol):
-    """What groups have not read yet, and how old it is."""
+    """What groups have not read yet, and how old it is; ``core.delivery.readers`` has the words.
+
+    A survey comes first: it tells where partitions are. Writes nothing, and moves no group.
+    """
+
+    async def groups(self, nodes: Collection[int]) -> GroupsFound:
+        """All groups that these nodes coordinate, with what they have committed. Groups that the user may not describe are left
+        out by the broker without a word."""
+        ...
+
+    async def commits(self, groups: Collection[str]) -> Mapping[str, Commits | Unknown]:
+        """What some groups have committed now."""
+        ...
+
+    async def assigned(self, groups: Collection[str]) -> Mapping[str, frozenset[Partition] | Unknown]:
+        """The partitions that members of some groups read now."""
+        ...
+
+    async def extents(self, topics: Collection[str]) -> Mapping[str, Extents | Unknown]:
+        """Where the log of each partition begins and ends; TOPIC_MISSING for a topic that does not exist."""
+        ...
+
+    async def first_since(self, moments: Mapping[Partition, Sequence[int]]) -> Firsts:
+        """The first message of each partition that is as new as each of its moments, or newer. Moments are milliseconds since
+        1970 and not negative; a partition's are all different."""
+        ...
+
+    async def sizes(self, partitions: Collection[Partition]) -> Mapping[Partition, int | Unknown]:
+        """How many bytes the leader of each partition holds of it."""
+        ...
+
+    async def written_at(self, positions: Mapping[Partition, int]) -> Mapping[Partition, int | Unknown]:
+        """The time, in milliseconds since 1970, that keeps the message at an offset from being deleted: its own, or that of a
+        newer one that is stored with it. To be asked for few: it reads messages."""
+        ...
 
 
 class Producers(Protocol):

@@ -83,7 +83,8 @@ class Positions:
             if request.name == "OffsetFetchRequest" and request.API_VERSION in OFFSET_FETCH:
                 return OffsetFetchAnswer(self._entries(payload, ("fetch", 0), _group))
             if request.name == "ListOffsetsRequest" and request.API_VERSION in LIST_OFFSETS:
-                at = request.topics[0].partitions[0].timestamp if request.topics else 0
+                # Moments pass and do not come again: they share one place.
+                at = min(request.topics[0].partitions[0].timestamp, 0) if request.topics else 0
                 return ListOffsetsAnswer(self._entries(payload, ("list", at), _topic))
         except (_Unusual, struct.error, IndexError, ValueError):
             pass

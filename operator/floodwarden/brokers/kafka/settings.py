@@ -18,7 +18,8 @@ from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.errors import RequestError, from_code
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.brokers.kafka.security import Security
-from floodwarden.brokers.kafka.topics import address
+from floodwarden.brokers.kafka.topics import Topics, address
+from floodwarden.brokers.kafka.unread import KafkaUnread
 from floodwarden.core.delivery.survey import BrokerFound, Change, Placement, Source, Survey, TopicFound, Value, Values
 from floodwarden.core.observation import Unknown, UnknownReason
 
@@ -31,6 +32,7 @@ OWN: Final = (
     "auto.create.topics.enable",
     "default.replication.factor",
     "min.insync.replicas",
+    "offsets.retention.minutes",
     "offsets.topic.replication.factor",
     "process.roles",
     "transaction.state.log.min.isr",
@@ -60,7 +62,8 @@ class KafkaSettings:
 
     def __init__(self, bootstrap_servers: Sequence[str], security: Security | None = None) -> None:
         self._nodes = Nodes(bootstrap_servers, security or Security())
-        self.abilities = Abilities()
+        self._topics = Topics(self._nodes)
+        self.abilities = Abilities(unread=KafkaUnread(self._nodes, self._topics))
 
     @property
     def requests(self) -> int:
@@ -75,6 +78,7 @@ class KafkaSettings:
         present = {broker.node_id: broker for broker in known.brokers}
         holders = {node for topic in known.topics for entry in topic.partitions for node in entry.replica_nodes}
         self._nodes.learn({node: address(broker.host, broker.port) for node, broker in present.items()}, holders)
+        self._topics.learn(known)
         nodes = sorted({*present, *holders})  # a node that is down is not among the brokers
         topics = [topic for topic in known.topics if topic.is_internal or wanted(topic.name)]
         by_name = await self._values_of([topic.name for topic in topics], {*settings, *INTERNAL_SETTINGS})

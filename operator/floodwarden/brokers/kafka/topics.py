@@ -1,6 +1,7 @@
 """Topics, their partitions and who leads them: Kafka's metadata, remembered and read again every few seconds or on errors.
 
-``adapter`` asks for the topics of a sweep, ``logs`` for the leaders. Reading metadata also tells ``nodes`` who the brokers are.
+``adapter`` asks for the topics of a sweep, ``settings`` passes on all that an audit reads; ``logs`` and ``unread`` ask for the
+leaders. Reading metadata also tells ``nodes`` who the brokers are.
 """
 
 from __future__ import annotations
@@ -63,6 +64,13 @@ class Topics:
             self._request = wanted, protocol.metadata(wanted)
         answer = await self._nodes.send_any(self._request[1])
         if answer is not self._taken:  # else it is byte by byte what was taken the last time
+            self._take(answer)
+
+    def learn(self, answer: protocol.Response) -> None:
+        """Know all topics and no others, by the metadata of all of them that somebody has read."""
+        if answer is not self._taken:
+            there = {topic.name for topic in answer.topics}
+            self._known = {name: topic for name, topic in self._known.items() if name in there}
             self._take(answer)
 
     def __getitem__(self, name: str) -> Topic | Unknown:

@@ -12,14 +12,15 @@ from collections.abc import Sequence
 
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.looks.base import Look
+from floodwarden.sweep.looks.guarding import Guarding
 from floodwarden.sweep.services import Services
 
 
 def all_looks(services: Services, ledger: BrokerLedger) -> Sequence[Look]:
     """The looks of one audit loop, in the order in which they are made."""
-    return ()
+    return (Guarding(ledger),)
 
 
 def broker_looks() -> Sequence[Look]:
     """Those that need nothing but brokers, and only look: for ``floodwarden check``."""
-    return ()
+    return (Guarding(),)
