@@ -140,6 +140,6 @@ def _about(count: int) -> str:
 
 def _size(count: int) -> str:
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= 2 * size:
-            return f"{count // size} {unit}"
+        if count >= size:
+            return f"{count / size:.1f}".removesuffix(".0") + f" {unit}"
     return f"{count} bytes"

@@ -420,7 +420,7 @@ async def test_killed_at_any_step(own: str | None, again: bool) -> None:
     assert deaths > 15  # awaits at which it died
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(st.data())
 async def test_nothing_is_lost_that_could_be_kept(data: st.DataObject) -> None:
     """Whatever groups do, whenever it is killed: no unread message younger than extendTo goes, and all is put back in the end."""
