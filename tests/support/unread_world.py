@@ -144,7 +144,7 @@ class World:
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         self.step()
         if self.between is not None:
-            self.between, between = None, self.between
+            between, self.between = self.between, None
             between()
         if self.refuses is not None:
             return dict.fromkeys(changes, self.refuses)

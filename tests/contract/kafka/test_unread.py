@@ -12,7 +12,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, Producer, ShareConsumer, TopicPartition  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, Producer, ShareConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from floodwarden.brokers.abilities import UnreadMessages
@@ -132,7 +132,7 @@ async def test_a_group_that_never_commits(kafka: RealKafka, settings: KafkaSetti
         found = await group_when(settings, group, lambda one: one.uncommitted)
         assert (found.phase, found.consumes, found.shares) == (GroupPhase.STABLE, True, False)
         read = await eventually(lambda: unread_of(settings).assigned([group]), lambda one: bool(one[group]), within=20)
-        assert read == {group: {Partition(topic, 0), Partition(topic, 1)}}
+        assert read == {group: frozenset({Partition(topic, 0), Partition(topic, 1)})}
         wait_for(lambda: consumer.poll(0.2) is not None, "a message read")
         consumer.commit(asynchronous=False)
         await group_when(settings, group, lambda one: not one.uncommitted)
