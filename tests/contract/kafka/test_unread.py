@@ -4,15 +4,14 @@ and the guard on top of it, against real topics."""
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, Producer, ShareConsumer, TopicPartition
+from confluent_kafka import Consumer, ShareConsumer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from floodwarden.brokers.abilities import UnreadMessages
@@ -27,6 +26,7 @@ from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.looks.base import Round
 from floodwarden.sweep.looks.guarding import Guarding
 from tests.contract.cluster.eventually import eventually
+from tests.contract.kafka.old_messages import DAY, HOUR, delete_records, now, produce_at
 from tests.contract.kafka.real_kafka import NODES, RealKafka, wait_for
 from tests.contract.kafka.test_settings import Deny, configure, own_of, surveyed
 from tests.contract.kafka.test_settings import deny as deny
@@ -36,8 +36,6 @@ from tests.contract.kafka.test_settings import settings as settings
 from tests.contract.kafka.test_settings import whole as whole
 from tests.support.delivery import the, wishes
 
-HOUR = 3_600_000  # milliseconds
-DAY = 24 * HOUR
 LOST = 2  # the node that is stopped
 PAYLOAD = 100_000  # bytes: more than is fetched of a partition
 
@@ -48,26 +46,12 @@ def unread_of(settings: KafkaSettings) -> UnreadMessages:
     return unread
 
 
-def now() -> int:
-    return int(time.time() * 1000)
-
-
 def kept_topic(kafka: RealKafka, partitions: int = 1, *, on: list[list[int]] | None = None, **own: str) -> str:
     """A topic that keeps messages for a day, unless said otherwise."""
     name = kafka.topic(partitions, on=on)
     given = {"retention.ms": str(DAY)} | {key.replace("_", "."): value for key, value in own.items()}
     configure(kafka, "topics", name, "--alter", "--add-config", ",".join(f"{key}={value}" for key, value in given.items()))
     return name
-
-
-def produce_at(kafka: RealKafka, topic: str, times: Sequence[int], partition: int = 0, size: int = 10, **how: Any) -> None:
-    """Messages with these times, in milliseconds, each in a batch of its own unless ``how`` says otherwise."""
-    producer = Producer({"bootstrap.servers": ",".join(kafka.bootstrap), "acks": "all", "linger.ms": 0, **how})
-    for at in times:
-        producer.produce(topic, b"x" * size, partition=partition, timestamp=at)
-        if not how:
-            assert producer.flush(30) == 0
-    assert producer.flush(30) == 0
 
 
 def group_of(found: GroupsFound, name: str) -> GroupFound | None:
@@ -174,14 +158,6 @@ def offset_at(kafka: RealKafka, topic: str, partition: int, at: str) -> int | No
     text = kafka.tool("kafka-get-offsets", "--topic-partitions", f"{topic}:{partition}", "--time", at)
     match = re.search(rf"{topic}:{partition}:(-?\d+)", text)
     return int(match[1]) if match and int(match[1]) >= 0 else None
-
-
-def delete_records(kafka: RealKafka, topic: str, before: Mapping[int, int]) -> None:
-    """Delete what lies before an offset of each partition, as kafka-delete-records does."""
-    admin = AdminClient({"bootstrap.servers": ",".join(kafka.bootstrap)})
-    futures = admin.delete_records([TopicPartition(topic, number, offset) for number, offset in before.items()])
-    for future in futures.values():
-        future.result(15)
 
 
 async def test_the_first_message_since_a_moment(kafka: RealKafka, settings: KafkaSettings) -> None:
