@@ -70,7 +70,7 @@ def _answer(wishes: Wishes, late: Late, keeping: Keeping, around: Around) -> tup
     if keeping.topic in around.owners:
         return Action.OWNER, f"{around.owners[keeping.topic]} has this topic: lengthen retention.ms there"
     if keeping.topic in around.theirs:
-        return Action.REPORT, f"retention.ms was changed by somebody else while it was extended, and is left to them: {_ADVICE}"
+        return Action.REPORT, f"retention.ms was set anew while it was extended, and is left so: {_ADVICE}"
     if keeping.topic in around.failed:
         return Action.REPORT, f"retention.ms could not be extended: {around.failed[keeping.topic]}"
     to = worded(RETENTION, str(wishes.extend_to))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from floodwarden.core.delivery.guard import Late
-from floodwarden.core.delivery.keeping import RETENTION, Keeping, own_retention
+from floodwarden.core.delivery.keeping import ENDLESS, RETENTION, Keeping, own_retention
 from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
 from floodwarden.core.delivery.readers import GroupsFound
 from floodwarden.core.delivery.survey import Survey, TopicFound
@@ -31,6 +31,15 @@ class Extension:
     def entry(self, own: str | None) -> Entry:
         """What is written down before; ``own`` is what the topic sets itself now."""
         return Entry(Purpose.GUARD, Resource.TOPIC, self.topic, RETENTION, own, str(self.to), self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """A topic's retention is to be what it was before: ``value``, None for what brokers give it. It is more than that where a
+    policy that acts has asked for more since: with less, messages would go that the next repair comes too late for."""
+
+    entry: Entry
+    value: str | None
 
 
 class Standing(StrEnum):
@@ -60,7 +69,7 @@ class Plan:
     """What is to be done now. ``drop`` are entries of which nothing is left to be undone, with how they stand."""
 
     extend: tuple[Extension, ...] = ()
-    restore: tuple[Entry, ...] = ()
+    restore: tuple[Restoring, ...] = ()
     drop: Mapping[Entry, Standing] | None = None
 
 
@@ -82,11 +91,12 @@ def plan(
         if topic not in hands_off and (extension := _extension(keepings[topic], some, acting)) is not None
     )
     wanted = {extension.topic for extension in extend}
-    restore, drop = [], {}
+    restore: list[Restoring] = []
+    drop: dict[Entry, Standing] = {}
     for entry in sorted(entries):
         stands = standing(entry, survey.topics.get(entry.name), missing=entry.name in missing)
         if stands is Standing.IN_FORCE and _free(entry.name, keepings, late.get(entry.name, ()), found):
-            restore.append(entry)
+            restore.append(Restoring(entry, _value(entry, keepings[entry.name], acting)))
         elif stands in (Standing.THEIRS, Standing.GONE) or (stands is Standing.NOT_YET and entry.name not in wanted):
             drop[entry] = stands
     # What somebody has just changed is left to them.
@@ -104,6 +114,14 @@ def _extension(keeping: Keeping, late: Iterable[Late], acting: Collection[Wishes
     ]
     best = max(able, key=lambda one: (one.extend_to or 0, one.name), default=None)
     return Extension(keeping.topic, best.name, groups, best.extend_to) if best is not None and best.extend_to else None
+
+
+def _value(entry: Entry, keeping: Keeping, acting: Collection[Wishes]) -> str | None:
+    """What is to be there once the extension is over."""
+    usual = str(keeping.usual if keeping.usual is not None else ENDLESS)
+    needs = [need for one in acting if one.matches(entry.name) for need in one.requirements if need.setting == RETENTION]
+    unmet = [int(need.value) for need in needs if need.met_by(usual) is False]
+    return str(max(unmet)) if unmet else entry.before
 
 
 def _free(topic: str, keepings: Mapping[str, Keeping], late: Iterable[Late], found: GroupsFound) -> bool:

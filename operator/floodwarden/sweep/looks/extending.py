@@ -16,7 +16,7 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.effective import gap_of
-from floodwarden.core.delivery.extension import Extension, Plan, Standing
+from floodwarden.core.delivery.extension import Extension, Plan, Restoring, Standing
 from floodwarden.core.delivery.keeping import RETENTION, SETTINGS, own_retention
 from floodwarden.core.delivery.ledger import Entry
 from floodwarden.core.delivery.survey import Change, Survey
@@ -55,14 +55,14 @@ class Extending:
         self._in_force |= {entry.name for entry in self._ledger.entries if _own(round.survey, entry.name) == entry.written}
         if plan.drop and round.may_undo():
             await self._forget(plan.drop, done)
-        names = {*(one.topic for one in plan.extend), *(entry.name for entry in plan.restore)}
+        names = {*(one.topic for one in plan.extend), *(one.entry.name for one in plan.restore)}
         if not names:
             return done
         try:
             # Others may have written since the survey, above all the repairs of this very audit.
             fresh = await round.adapter.survey(names.__contains__, SETTINGS)
             wanted = await self._written_down(plan, round, fresh, done)
-            undone = {_back(entry): entry for entry in plan.restore if _own(fresh, entry.name) == entry.written}
+            undone = {_back(one): one for one in plan.restore if _own(fresh, one.entry.name) == one.entry.written}
             changes: list[Change] = []
             if round.may_undo():
                 changes += undone
@@ -76,8 +76,8 @@ class Extending:
         except BrokerError as error:
             for one in plan.extend:
                 done.failed.setdefault(one.topic, str(error))
-            for entry in plan.restore:
-                done.gaps[entry.policy].append(Gap(Reason(error.reason.value), str(error)))
+            for undoing in plan.restore:
+                done.gaps[undoing.entry.policy].append(Gap(Reason(error.reason.value), str(error)))
         return done
 
     async def _written_down(self, plan: Plan, round: Round, fresh: Survey, done: Done) -> dict[Change, Extension]:
@@ -119,24 +119,26 @@ class Extending:
             text = f"retention.ms of topic {one.topic} was {change.before}; it is {to} until {until} caught up"
             done.notices[one.policy].append(Notice(False, Reason.RETENTION_EXTENDED, text))
 
-    async def _restored(self, undone: Mapping[Change, Entry], failed: Mapping[Change, Gap | None], done: Done) -> None:
-        for change, entry in undone.items():
-            failure = failed[change]
+    async def _restored(self, undone: Mapping[Change, Restoring], failed: Mapping[Change, Gap | None], done: Done) -> None:
+        for change, one in undone.items():
+            entry, failure = one.entry, failed[change]
             if failure is not None:
-                message = f"retention.ms of topic {entry.name} could not be put back to {_words(entry.before)}: {failure.message}"
+                message = f"retention.ms of topic {entry.name} could not be put back to {_words(one.value)}: {failure.message}"
                 _log.warning("retention not restored", topic=entry.name, why=failure.message)
                 done.gaps[entry.policy].append(Gap(failure.reason, message))
-        good = [entry for change, entry in undone.items() if failed[change] is None]
-        for entry in good:
-            _log.info("retention restored", policy=entry.policy, topic=entry.name, to=_words(entry.before))
-            self._tell_restored(entry, done)
-        problem = await self._ledger.drop(good) if good else None
+        good = [one for change, one in undone.items() if failed[change] is None]
+        for one in good:
+            _log.info("retention restored", policy=one.entry.policy, topic=one.entry.name, to=_words(one.value))
+            self._tell_restored(one, done)
+        problem = await self._ledger.drop([one.entry for one in good]) if good else None
         if problem is not None:  # the next audit finds that nothing is left to be undone
             _log.warning("ledger not written", why=problem.message)
 
-    def _tell_restored(self, entry: Entry, done: Done) -> None:
+    def _tell_restored(self, one: Restoring, done: Done) -> None:
+        entry = one.entry
         self._in_force.discard(entry.name)
-        text = f"retention.ms of topic {entry.name} was extended to {_words(entry.written)}; it is {_words(entry.before)} again"
+        now = "again" if one.value == entry.before else "now: a policy asks for that"
+        text = f"retention.ms of topic {entry.name} was extended to {_words(entry.written)}; it is {_words(one.value)} {now}"
         done.notices[entry.policy].append(Notice(False, Reason.RETENTION_RESTORED, text))
 
     async def _forget(self, drop: Mapping[Entry, Standing], done: Done) -> None:
@@ -149,13 +151,11 @@ class Extending:
             _log.info("extension forgotten", topic=entry.name, stands=stands.value, before=entry.before, written=entry.written)
             if stands is Standing.THEIRS:
                 done.theirs.add(entry.name)
-                text = (
-                    f"retention.ms of topic {entry.name} was changed by somebody else while it was extended to "
-                    f"{_words(entry.written)}: it is left as they set it"
-                )
+                extended = _words(entry.written)
+                text = f"retention.ms of topic {entry.name} was set anew while it was extended to {extended}: it is left so"
                 done.notices[entry.policy].append(Notice(True, Reason.RETENTION_RESTORED, text))
             elif entry.name in self._in_force and stands is Standing.NOT_YET:  # it was put back, but could not be read back then
-                self._tell_restored(entry, done)
+                self._tell_restored(Restoring(entry, entry.before), done)
             self._in_force.discard(entry.name)
 
 
@@ -166,8 +166,8 @@ def _own(survey: Survey, topic: str) -> str | Unknown | None:
     return own_retention(found)
 
 
-def _back(entry: Entry) -> Change:
-    return Change(entry.name, entry.setting, entry.before, _words(entry.written))
+def _back(one: Restoring) -> Change:
+    return Change(one.entry.name, one.entry.setting, one.value, _words(one.entry.written))
 
 
 def _failure(change: Change, refused: Mapping[Change, Unknown], back: Survey) -> Gap | None:

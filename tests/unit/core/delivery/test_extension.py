@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from floodwarden.core.delivery.extension import Extension, Plan, Standing, plan, standing
+from floodwarden.core.delivery.extension import Extension, Plan, Restoring, Standing, plan, standing
 from floodwarden.core.delivery.guard import Late
 from floodwarden.core.delivery.keeping import Keeping
 from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
@@ -15,11 +15,12 @@ from floodwarden.core.delivery.readers import GroupFound, GroupsFound
 from floodwarden.core.delivery.survey import Survey, TopicFound
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import GroupPhase
-from tests.support.delivery import AWAY, DAY, DENIED, survey, topic, wishes
+from tests.support.delivery import AWAY, DAY, DENIED, KEPT, survey, topic, wishes
 
 ENTRY = Entry(Purpose.GUARD, Resource.TOPIC, "orders", "retention.ms", str(DAY), str(4 * DAY), "shop/orders")
 LATE = Late("orders", "billing", expiring={0: (5, 1)})
 HELD = Late("orders", "billing", holds=True)
+LONG = replace(KEPT, value=str(2 * DAY))
 
 
 def orders(retention: str | None) -> TopicFound:
@@ -123,7 +124,24 @@ SOMEBODY = GroupFound("somebody", GroupPhase.STABLE, AWAY)
 )
 def test_put_back(late: list[Late], changes: dict[str, object], restored: bool) -> None:
     """Only where it is known that nothing unread needs it."""
-    assert planned(*late, entries=[ENTRY], **changes).restore == ((ENTRY,) if restored else ())  # type: ignore[arg-type]
+    assert planned(*late, entries=[ENTRY], **changes).restore == ((Restoring(ENTRY, str(DAY)),) if restored else ())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "acting", "value"),
+    [
+        pytest.param(str(DAY), [], str(DAY), id="its own"),
+        pytest.param(None, [], None, id="inherited"),
+        pytest.param(str(DAY), [wishes(KEPT)], str(DAY), id="as much as is asked for"),
+        pytest.param(str(DAY), [wishes(LONG)], LONG.value, id="more is asked for by now"),
+        pytest.param(None, [wishes(KEPT), wishes(LONG, name="shop/b")], LONG.value, id="more is asked for than brokers give"),
+        pytest.param(str(DAY), [wishes(LONG, names=["other"])], str(DAY), id="of another topic"),
+    ],
+)
+def test_what_is_put_back(before: str | None, acting: list[Wishes], value: str | None) -> None:
+    """What was there, unless a policy that acts asks for more: its repair would come an audit too late for some messages."""
+    entry = replace(ENTRY, before=before)
+    assert planned(acting=acting, entries=[entry]).restore == (Restoring(entry, value),)
 
 
 def test_not_put_back_while_the_retention_is_not_known() -> None:

@@ -291,7 +291,7 @@ class TestWords:
                 Around(NOW, owners={"orders": "KafkaTopic x/y"}), Action.OWNER, "KafkaTopic x/y has this topic", id="owned"
             ),
             pytest.param(Around(NOW, failed={"orders": "no"}), Action.REPORT, "could not be extended: no", id="failed"),
-            pytest.param(Around(NOW, theirs=["orders"]), Action.REPORT, "was changed by somebody else", id="theirs"),
+            pytest.param(Around(NOW, theirs=["orders"]), Action.REPORT, "was set anew", id="theirs"),
         ],
     )
     def test_why_not_extended(self, around: Around, action: Action, says: str) -> None:

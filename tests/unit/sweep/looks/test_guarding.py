@@ -17,7 +17,7 @@ from floodwarden.core.delivery.violations import Action, Violation
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import GroupPhase
 from floodwarden.core.reasons import Reason
-from tests.support.delivery import AWAY, DAY, DENIED, HOUR, the, wishes
+from tests.support.delivery import AWAY, DAY, DENIED, HOUR, KEPT, the, wishes
 from tests.support.unread_world import World
 
 HOURS = 3600.0  # in seconds
@@ -222,11 +222,10 @@ async def test_changed_by_hand_while_it_is_extended() -> None:
     assert notice == Notice(
         True,
         Reason.RETENTION_RESTORED,
-        "retention.ms of topic orders was changed by somebody else while it was extended to 604800000 (7d): "
-        "it is left as they set it",
+        "retention.ms of topic orders was set anew while it was extended to 604800000 (7d): it is left so",
     )
     again = await seen(world, policy)
-    assert "is left to them" in the(again.violations).reason
+    assert "is left so" in the(again.violations).reason
     assert (world.own["orders"], world.entries, again.notices) == (str(DAY + HOUR), frozenset(), ())
     world.commit("billing", 4)
     await seen(world, policy)
@@ -250,6 +249,17 @@ async def test_changed_by_hand_in_the_last_moment() -> None:
     await world.audit(policy)
     assert stale is None
     assert (world.own["orders"], world.entries, world.writes) == (str(2 * DAY), frozenset(), [])
+
+
+async def test_more_is_asked_for_meanwhile() -> None:
+    """It is put back to what is asked for by then, so that nothing goes before a repair comes."""
+    world = late_world(str(DAY))
+    await world.audit(guard())
+    world.commit("billing", 4)
+    policy = replace(guard(), requirements=(replace(KEPT, value=str(2 * DAY)),))
+    (notice,) = (await seen(world, policy)).notices
+    assert notice.message.endswith("it is 172800000 (2d) now: a policy asks for that")
+    assert (world.own["orders"], world.entries) == (str(2 * DAY), frozenset())
 
 
 @pytest.mark.parametrize(
