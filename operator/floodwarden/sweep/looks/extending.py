@@ -18,7 +18,7 @@ from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.effective import gap_of
 from floodwarden.core.delivery.extension import Extension, Plan, Restoring, Standing
 from floodwarden.core.delivery.keeping import RETENTION, SETTINGS, own_retention
-from floodwarden.core.delivery.ledger import Entry
+from floodwarden.core.delivery.ledger import Entry, Purpose
 from floodwarden.core.delivery.survey import Change, Survey
 from floodwarden.core.delivery.violations import listed
 from floodwarden.core.delivery.wishes import worded
@@ -52,7 +52,8 @@ class Extending:
     async def carry_out(self, plan: Plan, round: Round) -> Done:
         """Do what is planned, as far as may be done now."""
         done = Done()
-        self._in_force |= {entry.name for entry in self._ledger.entries if _own(round.survey, entry.name) == entry.written}
+        ours = [entry for entry in self._ledger.entries if entry.purpose is Purpose.GUARD]
+        self._in_force |= {entry.name for entry in ours if _own(round.survey, entry.name) == entry.written}
         if plan.drop and round.may_undo():
             await self._forget(plan.drop, done)
         names = {*(one.topic for one in plan.extend), *(one.entry.name for one in plan.restore)}
@@ -88,9 +89,9 @@ class Extending:
             own = _own(fresh, one.topic)
             if isinstance(own, Unknown):
                 done.failed[one.topic] = own.detail
-            elif own == _own(round.survey, one.topic) and round.may_act(
-                one.policy
-            ):  # else it is looked at anew with the next audit
+            elif own != _own(round.survey, one.topic):
+                continue  # it has just been set anew: the next audit looks at it as it is
+            elif round.may_act(one.policy):
                 entry = one.entry(own)
                 entries[entry] = one
                 # It may have been asked for another value before it came to anything: nothing of that is there to be undone.
