@@ -133,7 +133,7 @@ async def check_never_commits(kafka: RealKafka, settings: KafkaSettings, group: 
 
 @pytest.mark.parametrize("kafka", ["4.3"], indirect=True)
 async def test_a_share_group(kafka: RealKafka, settings: KafkaSettings, group: str) -> None:
-    """It is told for what it is, and not asked for what it cannot have."""
+    """It is told for what it is."""
     topic = kafka.topic(1)
     consumer = ShareConsumer({"bootstrap.servers": ",".join(kafka.bootstrap), "group.id": group})
     consumer.subscribe([topic])
