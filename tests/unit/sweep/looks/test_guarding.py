@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from floodwarden.cluster.ledger import LedgerProblem
@@ -431,7 +431,7 @@ async def test_killed_at_any_step(own: str | None, again: bool) -> None:
     assert deaths > 15  # awaits at which it died
 
 
-@settings(deadline=None)
+@settings(deadline=None, phases=(Phase.reuse, Phase.generate))  # making a case smaller takes minutes
 @given(st.data())
 async def test_nothing_is_lost_that_could_be_kept(data: st.DataObject) -> None:
     """Whatever groups do, whenever it is killed: no unread message younger than extendTo goes, and all is put back in the end."""
