@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 from floodwarden.brokers.abilities import Abilities
-from floodwarden.brokers.base import SettingsBroker
+from floodwarden.brokers.base import BrokerError, SettingsBroker
 from floodwarden.cluster.ledger import LedgerClient, LedgerProblem, Page
 from floodwarden.core.delivery.keeping import RETENTION
 from floodwarden.core.delivery.ledger import Entry, loaded
@@ -63,6 +63,7 @@ class World:
         self.failed: tuple[Unknown, ...] = ()
         self.owners: dict[str, str] = {}
         self.refuses: Unknown | None = None
+        self.away = 0  # surveys that find nobody there
         self.asked: list[str] = []  # what was asked, in order
         self.writes: list[Change] = []  # those that had an effect
         self.may = True
@@ -158,6 +159,9 @@ class World:
 
     async def survey(self, wanted: Callable[[str], bool], settings: Collection[str]) -> Survey:
         self.step()
+        if self.away:
+            self.away -= 1
+            raise BrokerError(UnknownReason.BROKER_UNREACHABLE, "nobody there, for a test")
         found = [
             topic(name, {RETENTION: own} if own is not None else None, on=[(0, 1)])
             for name, own in self.own.items()

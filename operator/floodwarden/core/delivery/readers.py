@@ -141,8 +141,11 @@ def of_groups(reads: Reads, standing: Spells, forgotten_after: float | None, at:
             yield _of_group(group, "committed offsets", "kept until it is back", found, reason, OFFSETS_RETENTION)
 
 
-def not_seen(reads: Reads, standing: Spells, found: GroupsFound, at: float) -> Iterator[str]:
+def not_seen(reads: Reads, standing: Spells, found: GroupsFound, forgotten_after: float | None, at: float) -> Iterator[str]:
     """What groups do not show, in sentences."""
+    away = sorted(group for group in reads.waiting if (group, State.EMPTY) in standing)
+    if away and forgotten_after is None:
+        yield f"{OFFSETS_RETENTION} is not known, so neither is when the commits of groups without members go: {listed(away)}"
     for group, topics in sorted(reads.uncommitted.items()):
         spell = standing.get((group, State.UNCOMMITTED))
         if spell is None or not spell.lasted(at):

@@ -47,13 +47,18 @@ class Extending:
 
     def __init__(self, ledger: BrokerLedger) -> None:
         self._ledger = ledger
+        self._tried: dict[str, Extension] = {}  # by topic; written, and not read back yet
         self._in_force: set[str] = set()  # topics whose retention was seen to be extended, and not to be put back
 
     async def carry_out(self, plan: Plan, round: Round) -> Done:
         """Do what is planned, as far as may be done now."""
         done = Done()
         ours = [entry for entry in self._ledger.entries if entry.purpose is Purpose.GUARD]
-        self._in_force |= {entry.name for entry in ours if _own(round.survey, entry.name) == entry.written}
+        there = {entry.name for entry in ours if _own(round.survey, entry.name) == entry.written}
+        for topic in there & self._tried.keys():  # it arrived, although nobody could read it back then
+            self._tell_extended(self._tried[topic], done)
+        self._tried.clear()
+        self._in_force |= there
         if plan.drop and round.may_undo():
             await self._forget(plan.drop, done)
         names = {*(one.topic for one in plan.extend), *(one.entry.name for one in plan.restore)}
@@ -69,10 +74,11 @@ class Extending:
                 changes += undone
             changes += (change for change, one in wanted.items() if round.may_act(one.policy))
             if changes:
+                self._tried = {wanted[change].topic: wanted[change] for change in changes if change in wanted}
                 refused = await round.adapter.write(changes)
                 back = await round.adapter.survey(names.__contains__, SETTINGS)
                 failed = {change: _failure(change, refused, back) for change in changes}
-                self._tell_extended({change: wanted[change] for change in changes if change in wanted}, failed, done)
+                self._extended({change: wanted[change] for change in changes if change in wanted}, failed, done)
                 await self._restored({change: undone[change] for change in changes if change in undone}, failed, done)
         except BrokerError as error:
             for one in plan.extend:
@@ -106,7 +112,8 @@ class Extending:
             return {}
         return {Change(entry.name, entry.setting, entry.written, _words(entry.before)): one for entry, one in entries.items()}
 
-    def _tell_extended(self, wanted: Mapping[Change, Extension], failed: Mapping[Change, Gap | None], done: Done) -> None:
+    def _extended(self, wanted: Mapping[Change, Extension], failed: Mapping[Change, Gap | None], done: Done) -> None:
+        self._tried.clear()
         for change, one in wanted.items():
             failure = failed[change]
             if failure is not None:
@@ -114,11 +121,15 @@ class Extending:
                 continue
             done.extended[one.topic] = one.to
             self._in_force.add(one.topic)
-            to, groups = _words(str(one.to)), listed(one.groups)
-            _log.info("retention extended", policy=one.policy, topic=one.topic, before=change.before, to=to, groups=groups)
-            until = f"groups {groups} have" if len(one.groups) > 1 else f"group {groups} has"
-            text = f"retention.ms of topic {one.topic} was {change.before}; it is {to} until {until} caught up"
-            done.notices[one.policy].append(Notice(False, Reason.RETENTION_EXTENDED, text))
+            _log.info("retention extended", policy=one.policy, topic=one.topic, before=change.before, to=_words(str(one.to)))
+            self._tell_extended(one, done)
+
+    def _tell_extended(self, one: Extension, done: Done) -> None:
+        before = next(entry.before for entry in self._ledger.entries if entry.place == one.entry(None).place)
+        groups = listed(one.groups)
+        until = f"groups {groups} have" if len(one.groups) > 1 else f"group {groups} has"
+        text = f"retention.ms of topic {one.topic} was {_words(before)}; it is {_words(str(one.to))} until {until} caught up"
+        done.notices[one.policy].append(Notice(False, Reason.RETENTION_EXTENDED, text))
 
     async def _restored(self, undone: Mapping[Change, Restoring], failed: Mapping[Change, Gap | None], done: Done) -> None:
         for change, one in undone.items():

@@ -151,7 +151,7 @@ class Guarding:
         reads = _reads(wishes, found, round)
         gaps += map(gap_of, _unknown(wishes, found))
         violations = list(of_groups(reads, self._spells, forgotten_after, round.at))
-        unproven = list(not_seen(reads, self._spells, found.groups, round.at))
+        unproven = list(not_seen(reads, self._spells, found.groups, forgotten_after, round.at))
         notices = list(done.notices.get(wishes.name, ()))
         gaps += done.gaps.get(wishes.name, ())
         if wishes.guarded:

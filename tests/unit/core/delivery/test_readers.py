@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from floodwarden.core.delivery.expiry import CROWDED, LOST, UNREAD
 from floodwarden.core.delivery.readers import (
     LASTING,
     LASTING_AUDITS,
@@ -20,11 +21,13 @@ from floodwarden.core.delivery.readers import (
     span,
     spells,
 )
+from floodwarden.core.delivery.settings import explained
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.observation import GroupPhase, Partition
 from tests.support.delivery import AWAY, the
 
 AT = 1_800_000_000.0
+WEEK = 7 * 86_400.0
 ONE = Partition("orders", 0)
 BILLING = GroupFound("billing", GroupPhase.STABLE, {ONE: 5})
 READS = Reads({"billing": ["orders"]}, {"billing": ["orders"]}, {})
@@ -92,20 +95,17 @@ def test_without_commits_at_first() -> None:
     """It is said that nobody can see what it has not read, until it is told as a difference."""
     reads = Reads({}, {}, {"billing": ["payments", "orders"]})
     standing = {("billing", State.UNCOMMITTED): Spell(AT, LASTING_AUDITS)}
-    (sentence,) = not_seen(reads, standing, GroupsFound(()), AT)
+    (sentence,) = not_seen(reads, standing, GroupsFound(()), WEEK, AT)
     assert sentence.startswith("group billing reads orders, payments and has not committed anything yet")
-    assert list(not_seen(reads, standing, GroupsFound(()), AT + LASTING)) == []
+    assert list(not_seen(reads, standing, GroupsFound(()), WEEK, AT + LASTING)) == []
     assert the(list(of_groups(reads, standing, None, AT + LASTING))).found.startswith("none of orders, payments since")
 
 
 def test_share_groups() -> None:
     """They are named, at most five."""
     found = GroupsFound(tuple(GroupFound(f"share-{number}", GroupPhase.STABLE, {}, shares=True) for number in range(7)))
-    (sentence,) = not_seen(Reads({}, {}, {}), NONE, found, AT)
+    (sentence,) = not_seen(Reads({}, {}, {}), NONE, found, WEEK, AT)
     assert sentence.endswith("share-0, share-1, share-2, share-3, share-4 and 2 more")
-
-
-WEEK = 7 * 86_400.0
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,28 @@ def test_commits_that_will_be_forgotten(away: float, reads: Reads, forgotten_aft
     told = list(of_groups(reads, {("billing", State.EMPTY): Spell(AT, 5)}, forgotten_after, AT + away))
     assert [violation.found for violation in told] == ([found] if found else [])
     assert all((violation.setting, violation.resource) == ("committed offsets", "group billing") for violation in told)
+
+
+@pytest.mark.parametrize(
+    ("forgotten_after", "state", "said"),
+    [
+        pytest.param(None, State.EMPTY, True, id="not known"),
+        pytest.param(WEEK, State.EMPTY, False, id="known"),
+        pytest.param(None, State.REBALANCING, False, id="it has members"),
+    ],
+)
+def test_when_commits_are_forgotten_may_not_be_known(forgotten_after: float | None, state: State, said: bool) -> None:
+    """Then it is said of the groups that it matters to."""
+    sentences = list(not_seen(READS, {("billing", state): Spell(AT, 1)}, GroupsFound((BILLING,)), forgotten_after, AT))
+    assert [sentence.split(": ")[-1] for sentence in sentences] == (["billing"] if said else [])
+
+
+@pytest.mark.parametrize("setting", [UNREAD, CROWDED, LOST, "commits", "committed offsets", "rebalance"])
+def test_all_is_explained(setting: str) -> None:
+    """What violations name as a setting has its words."""
+    found = explained(setting)
+    assert found is not None
+    assert found.name == setting
 
 
 @pytest.mark.parametrize(

@@ -315,6 +315,18 @@ async def test_a_refused_write() -> None:
     assert world.entries == frozenset()
 
 
+async def test_a_write_that_could_not_be_read_back() -> None:
+    """Whether it arrived is told with the next audit, once; and so it is when it is put back."""
+    world, policy = late_world(), guard()
+    for offset, reason in ((1, Reason.RETENTION_EXTENDED), (4, Reason.RETENTION_RESTORED)):
+        world.commit("billing", offset)
+        world.between = lambda: setattr(world, "away", 1)  # the survey after the write
+        assert reasons(await seen(world, policy)) == []
+        assert reasons(await seen(world, policy)) == [reason]
+        assert reasons(await seen(world, policy)) == []
+    assert (world.own["orders"], world.entries) == (None, frozenset())
+
+
 async def test_refused_and_not_needed_any_more() -> None:
     """The entry is dropped, and nothing is said to have been put back."""
     world, policy = late_world(), guard()
