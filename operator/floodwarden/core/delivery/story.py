@@ -10,7 +10,7 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Condition, Conditions, Notice, Type, condition_of
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.survey import Change
-from floodwarden.core.delivery.violations import NODES, Action, Violation
+from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action, Violation
 from floodwarden.core.delivery.wishes import worded
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import ADVICE, Reason
@@ -110,6 +110,8 @@ def told_after(outcome: Audited | Gap, told: Told) -> Told:
     if isinstance(outcome, Gap):
         return told
     unread = outcome.findings.unread
+    if EVERYTHING in unread:
+        return frozenset({*told, *(violation.key for violation in outcome.findings.violations)})
     kept = {key for key in told if (NODES if _of_nodes(key[0]) else key[0]) in unread}
     return frozenset({*kept, *(violation.key for violation in outcome.findings.violations)})
 

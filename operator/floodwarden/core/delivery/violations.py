@@ -14,6 +14,7 @@ IN_SYNC = "in-sync replicas"
 MIN_IN_SYNC = "min.insync.replicas"
 UNCLEAN = "unclean.leader.election.enable"
 NODES = "broker"  # how resources begin that are nodes
+EVERYTHING = "*"  # among what is not known: nothing that was told is taken for gone
 NAMED_AT_MOST = 5  # topics, partitions or policies in one sentence
 
 

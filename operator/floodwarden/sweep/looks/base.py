@@ -14,6 +14,7 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import Survey
+from floodwarden.core.delivery.violations import EVERYTHING
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
 
@@ -66,4 +67,4 @@ async def looked(look: Look, round: Round) -> Mapping[str, Seen]:
     except Exception as error:  # a bug of one look's must not undo what the others found
         _log.exception("look failed", look=type(look).__name__)
         gap = Gap(Reason.BROKER_ERROR, f"{type(error).__name__} in {type(look).__name__}; the operator's log has more")
-    return {one.name: Seen(gaps=(gap,)) for one in round.policies}
+    return {one.name: Seen(gaps=(gap,), unread=frozenset({EVERYTHING})) for one in round.policies}

@@ -20,7 +20,7 @@ from floodwarden.core.delivery.story import (
     told_after,
 )
 from floodwarden.core.delivery.survey import Change
-from floodwarden.core.delivery.violations import MIN_IN_SYNC, NODES, Action, Violation
+from floodwarden.core.delivery.violations import EVERYTHING, MIN_IN_SYNC, NODES, Action, Violation
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 from tests.support.delivery import AWAY, DENIED
@@ -272,6 +272,13 @@ class TestEvents:
         watch.tell(audited(violation()))
         assert reasons(watch.tell(audited(violation(action=Action.CONFLICT)))) == [Reason.POLICY_CONFLICT]
         assert watch.tell(audited(violation(action=Action.CONFLICT))) == []
+
+    def test_a_look_that_failed(self) -> None:
+        """Nobody knows what it would have found: what was told stays told, and is no news afterwards."""
+        watch = Watch()
+        watch.tell(audited(violation("orders"), violation("bills")))
+        assert watch.tell(audited(violation("orders"), unread={EVERYTHING})) == []
+        assert watch.tell(audited(violation("orders"), violation("bills"))) == []
 
     def test_a_conflict_that_ends(self) -> None:
         """Once, also where differences are left; with none left that is told as such."""
