@@ -41,7 +41,7 @@ class BrokerLedger:
         return None
 
     async def add(self, entries: Collection[Entry]) -> LedgerProblem | None:
-        """Write them down. An entry about the same place that stands there already stays as it is: it knows what was there first."""
+        """Write them down. One about the same place that stands there already stays as it is: it knows what was there first."""
         problem = await self.read()
         if problem is not None:
             return problem
