@@ -21,6 +21,8 @@ from kubernetes.aio.config import ConfigException
 FIELD_MANAGER = "floodwarden"
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"  # of built-in kinds only: lists by their keys
 MESSAGE_LENGTH = 500  # characters; the API server may quote a whole object
 AWAY_FOR = 1.0  # seconds after a request without an answer in which no other is sent: a thousand time limits would add up
 TIME_LIMIT = 10.0  # seconds for a request, waiting for a connection included
@@ -47,6 +49,11 @@ class ApiError(Exception):
         self.failure = failure
         self.status = status  # of HTTP; None without an answer
         self.details = details or {}  # of the Status object: which object, and the causes
+
+
+def lacks_right(error: ApiError) -> bool:
+    """Whether RBAC refused it; admission (quotas, webhooks, a namespace that is going) says "forbidden" as well."""
+    return error.failure is Failure.FORBIDDEN and " cannot " in str(error)
 
 
 def path(api_version: str, *segments: str) -> str:

@@ -111,6 +111,7 @@ class Reason(StrEnum):
     TRANSACTION_ABORTED = "TransactionAborted"
     CLIENT_SETTINGS_PUBLISHED = "ClientSettingsPublished"
     WORKLOAD_PATCHED = "WorkloadPatched"
+    KAFKA_TOPIC_PATCHED = "KafkaTopicPatched"
 
 
 ADVICE: Mapping[Reason, str] = {
@@ -208,4 +209,5 @@ ADVICE: Mapping[Reason, str] = {
     Reason.TRANSACTION_ABORTED: "A hung transaction was aborted, so that readers go on. What it wrote was never committed.",
     Reason.CLIENT_SETTINGS_PUBLISHED: "The settings that clients are to use are in a ConfigMap; the message has its name. Mount it into producers and consumers.",
     Reason.WORKLOAD_PATCHED: "The environment of a Deployment was corrected, which restarts its pods.",
+    Reason.KAFKA_TOPIC_PATCHED: "A setting was changed in the KafkaTopic that has the topic; Strimzi's topic operator carries it out.",
 }

@@ -18,6 +18,7 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.cluster.ledger import LedgerProblem
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.ledger import Resource
+from floodwarden.core.delivery.owned import KafkaTopic, named
 from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.delivery.story import Audited
 from floodwarden.core.delivery.wishes import Wishes
@@ -122,20 +123,21 @@ class AuditLoop:
         adapter = await self._link.adapter()
         if isinstance(adapter, Gap):
             return {one.name: adapter for one in wishes}
-        owners = await self._owners(wishes)
+        kafka_topics = await self._owners(wishes)
         gaps = []
         if unread is not None:
             gaps.append(Gap(Reason.API_SERVER_UNREACHABLE, unread.message))
-        if isinstance(owners, str):  # nobody can tell whose topics they are
-            gaps.append(Gap(Reason.AUDIT_PARTIAL, owners))
+        if isinstance(kafka_topics, str):  # nobody can tell whose topics they are
+            gaps.append(Gap(Reason.AUDIT_PARTIAL, kafka_topics))
         if gaps:  # look, and leave alone
-            wishes, owners = [replace(one, acts=False) for one in wishes], {}
-        assert not isinstance(owners, str), "it became a gap"
-        named = {watch.policy.wishes.name: watch for watch in watches}
+            wishes, kafka_topics = [replace(one, acts=False) for one in wishes], {}
+        assert not isinstance(kafka_topics, str), "it became a gap"
+        owners = {topic: named(held) for topic, held in kafka_topics.items()}
+        by_name = {watch.policy.wishes.name: watch for watch in watches}
 
         def may_act(name: str) -> bool:
             # A policy that was edited, paused or deleted meanwhile writes nothing any more, nor does a replica without its share.
-            return not gaps and self._services.may_write() and name in named and named[name].current
+            return not gaps and self._services.may_write() and name in by_name and by_name[name].current
 
         sent, settings = adapter.requests, self._settings(wishes)
         try:
@@ -150,7 +152,8 @@ class AuditLoop:
             findings={name: one.findings for name, one in audited.items()},
             at=clock.wall().timestamp(),
             owners=owners,
-            resources={name: watch.policy for name, watch in named.items()},
+            kafka_topics=kafka_topics,
+            resources={name: watch.policy for name, watch in by_name.items()},
             may_act=may_act,
             may_undo=lambda: not gaps and self._services.may_write(),
         )
@@ -172,7 +175,7 @@ class AuditLoop:
             *(setting for look in self._looks for setting in look.settings(wishes)),
         }
 
-    async def _owners(self, wishes: Collection[Wishes]) -> Mapping[str, str] | str:
+    async def _owners(self, wishes: Collection[Wishes]) -> Mapping[str, Sequence[KafkaTopic]] | str:
         """Who else has topics; asked for where something may be written."""
         return await self._services.topic_owners.read() if any(one.acts for one in wishes) else {}
 

@@ -72,6 +72,32 @@ def crd(kind: str, *, scale: Object | None, group: str = GROUP, version: str = "
     }
 
 
+def strimzi_crd(version: str) -> Object:
+    """Strimzi's KafkaTopic in one of the versions that its releases serve, with the fields of its own definition."""
+    found = crd("KafkaTopic", scale=None, group="kafka.strimzi.io", version=version)
+    text, number = {"type": "string"}, {"type": "integer"}
+    one_or_more = {**number, "minimum": 1}
+    config = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    condition = dict.fromkeys(("type", "status", "lastTransitionTime", "reason", "message"), text)
+    schema = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"] = {
+        "spec": {
+            "type": "object",
+            "properties": {"partitions": one_or_more, "replicas": one_or_more, "config": config, "topicName": text},
+        },
+        "status": {
+            "type": "object",
+            "properties": {
+                "conditions": {"type": "array", "items": {"type": "object", "properties": condition}},
+                "observedGeneration": number,
+                "topicName": text,
+                "topicId": text,
+            },
+        },
+    }
+    return found
+
+
 SCALE = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.lag", "labelSelectorPath": ".status.selector"}
 SCALE_WITHOUT_SELECTOR = {name: where for name, where in SCALE.items() if name != "labelSelectorPath"}
 

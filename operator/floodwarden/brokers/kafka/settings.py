@@ -18,7 +18,7 @@ from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.errors import RequestError, from_code
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.brokers.kafka.security import Security
-from floodwarden.brokers.kafka.topics import Topics, address
+from floodwarden.brokers.kafka.topics import NO_ID, Topics, address
 from floodwarden.brokers.kafka.unread import KafkaUnread
 from floodwarden.core.delivery.survey import BrokerFound, Change, Placement, Source, Survey, TopicFound, Value, Values
 from floodwarden.core.observation import Unknown, UnknownReason
@@ -204,7 +204,8 @@ def _topic(found: protocol.Response, values: Values | Unknown) -> TopicFound:
         return TopicFound(found.name, from_code(found.error_code, f"topic {found.name}"), values, internal=found.is_internal)
     entries = sorted(found.partitions, key=lambda entry: int(entry.partition_index))
     placements = tuple(Placement(entry.partition_index, tuple(entry.replica_nodes), tuple(entry.isr_nodes)) for entry in entries)
-    return TopicFound(found.name, placements, values, internal=found.is_internal)
+    incarnation = str(found.topic_id)
+    return TopicFound(found.name, placements, values, internal=found.is_internal, id="" if incarnation == NO_ID else incarnation)
 
 
 def _broker(node: int, found: protocol.Response | None, values: Values | Unknown) -> BrokerFound:

@@ -32,7 +32,8 @@ from floodwarden.core.observation import Unknown
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What an audit says of one policy. ``changes`` are what may be written now: none unless the policy acts.
+    """What an audit says of one policy. ``changes`` are what may be written now: none unless the policy acts. ``owned`` are the
+    same for topics that another controller has, to be changed there.
 
     ``unread`` are resources of which some is not known, NODES for any of the nodes: what is not found there may be there still.
     """
@@ -45,6 +46,7 @@ class Findings:
     warnings: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
     unproven: tuple[str, ...] = ()  # what is asked for and brokers do not keep, in sentences
+    owned: tuple[Change, ...] = ()
 
 
 def audit(survey: Survey, policies: Collection[Wishes], owners: Mapping[str, str]) -> dict[str, Findings]:
@@ -84,6 +86,7 @@ def _findings(
     violations: list[Violation] = []
     gaps: list[Gap] = []
     changes: list[Change] = []
+    owned: list[Change] = []
     unread: set[str] = set()
     if wishes.factor is not None or wishes.requirements:
         violations += of_brokers(wishes, survey.brokers, gaps)
@@ -95,7 +98,7 @@ def _findings(
         for violation, change in _of_topic(wishes, topic, survey, owners.get(topic.name), rivals, gaps):
             violations.append(violation)
             if change is not None and wishes.acts:
-                changes.append(change)
+                (owned if violation.action is Action.OWNER else changes).append(change)
         if len(gaps) > known:
             unread.add(name_of(topic))
     return Findings(
@@ -107,6 +110,7 @@ def _findings(
         warnings=tuple(lint(wishes, topics, survey.brokers)),
         unread=frozenset(unread),
         unproven=tuple(unproven(wishes, topics, survey.brokers)),
+        owned=tuple(owned),
     )
 
 
@@ -165,7 +169,7 @@ def _judged(
         action, reason = Action.REPAIR, "it is written with this audit"
     else:
         action, reason = Action.REPAIR, "mode Enforce would write it"
-    change = Change(topic.name, need.setting, value, text) if action is Action.REPAIR and value is not None else None
+    change = Change(topic.name, need.setting, value, text) if against is None and value is not None else None
     return Violation(name_of(topic), need.setting, str(need), text, where, action, reason), change
 
 

@@ -48,12 +48,16 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class TopicFound:
-    """One topic. What it does not set itself comes from each broker that holds it: see ``BrokerFound``."""
+    """One topic. What it does not set itself comes from each broker that holds it: see ``BrokerFound``.
+
+    ``id`` is that of this incarnation as a UUID, empty where the broker has none.
+    """
 
     name: str
     placements: tuple[Placement, ...] | Unknown
     values: Values | Unknown
     internal: bool = False  # Kafka's own: offsets of groups, state of transactions
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

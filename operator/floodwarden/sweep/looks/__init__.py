@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.looks.base import Look
 from floodwarden.sweep.looks.guarding import Guarding
+from floodwarden.sweep.looks.kafkatopics import KafkaTopicsLook
 from floodwarden.sweep.services import Services
 
 
 def all_looks(services: Services, ledger: BrokerLedger) -> Sequence[Look]:
     """The looks of one audit loop, in the order in which they are made."""
-    return (Guarding(ledger),)
+    return (Guarding(ledger), KafkaTopicsLook(services.topic_owners))
 
 
 def broker_looks() -> Sequence[Look]:

@@ -12,6 +12,7 @@ from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.brokers.base import BrokerError, SettingsBroker
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.owned import KafkaTopic
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import Survey
 from floodwarden.core.delivery.violations import EVERYTHING
@@ -33,6 +34,7 @@ class Round:
     as of before the repairs. ``may_act`` tells, by a policy's name, whether it may still write: to be asked right before a write,
     because a policy may have been edited or deleted meanwhile, or the share lost. Nothing is written where it says no, also
     where ``Wishes.acts``. ``may_undo`` is the same for undoing, which needs no policy. ``at`` is the wall clock in seconds.
+    ``kafka_topics`` are the ``owners`` of topics as objects.
     """
 
     adapter: SettingsBroker
@@ -41,6 +43,7 @@ class Round:
     findings: Mapping[str, Findings]
     at: float
     owners: Mapping[str, str] = field(default_factory=dict)
+    kafka_topics: Mapping[str, Sequence[KafkaTopic]] = field(default_factory=dict)
     resources: Mapping[str, DeliveryPolicy] = field(default_factory=dict)
     may_act: Callable[[str], bool] = _nobody
     may_undo: Callable[[], bool] = lambda: False
