@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 
 from floodwarden.cluster.client import connect
+from floodwarden.cluster.configmaps import ConfigMapClient
 from floodwarden.cluster.events import Recorder
 from floodwarden.cluster.kafkatopics import TopicOwners
 from floodwarden.cluster.leases import LeaseClient
@@ -23,6 +24,7 @@ from floodwarden.cluster.rest import Rest
 from floodwarden.cluster.scale import ScaleClient
 from floodwarden.cluster.secrets import SecretReader
 from floodwarden.cluster.status import StatusWriter
+from floodwarden.cluster.workloads import WorkloadClient
 from floodwarden.handlers.registry import watch
 from floodwarden.sweep.http import serve
 from floodwarden.sweep.intake import refresh
@@ -68,6 +70,8 @@ async def run(listen: str, namespaces: Collection[str] | None, release: str, lea
             secrets=SecretReader(rest),
             metrics=Metrics(),
             ledgers=LedgerClient(rest, lease_namespace, release),
+            config_maps=ConfigMapClient(rest),
+            workloads=WorkloadClient(rest),
             may_write=lambda: shares.remaining() > 0,
         )
         services.metrics.count_dropped_events(lambda: recorder.dropped)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import Broker
+from floodwarden.cluster.configmaps import ConfigMapClient
 from floodwarden.cluster.events import EventType, ObjectRef, Recorder
 from floodwarden.cluster.kafkatopics import TopicOwners
 from floodwarden.cluster.ledger import LedgerClient
@@ -16,6 +17,7 @@ from floodwarden.cluster.scale import ScaleClient
 from floodwarden.cluster.secrets import SecretReader
 from floodwarden.cluster.status import Resource as StatusResource
 from floodwarden.cluster.status import StatusResult, StatusWriter
+from floodwarden.cluster.workloads import WorkloadClient
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.sweep.connect import Secrets, open_broker
@@ -41,6 +43,8 @@ class Services:
     secrets: SecretReader
     metrics: Metrics
     ledgers: LedgerClient
+    config_maps: ConfigMapClient
+    workloads: WorkloadClient
     may_write: Callable[[], bool] = lambda: True
     open: Callable[[MessageBroker, Secrets], Broker | Gap] = open_broker
     calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))

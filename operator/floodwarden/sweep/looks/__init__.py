@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.looks.base import Look
+from floodwarden.sweep.looks.clients import ClientsLook
 from floodwarden.sweep.looks.guarding import Guarding
 from floodwarden.sweep.looks.kafkatopics import KafkaTopicsLook
 from floodwarden.sweep.services import Services
@@ -19,7 +20,11 @@ from floodwarden.sweep.services import Services
 
 def all_looks(services: Services, ledger: BrokerLedger) -> Sequence[Look]:
     """The looks of one audit loop, in the order in which they are made."""
-    return (Guarding(ledger), KafkaTopicsLook(services.topic_owners))
+    return (
+        Guarding(ledger),
+        KafkaTopicsLook(services.topic_owners),
+        ClientsLook(services.workloads, services.config_maps, services.calls),
+    )
 
 
 def broker_looks() -> Sequence[Look]:
