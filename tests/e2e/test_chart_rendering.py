@@ -141,6 +141,22 @@ def test_rights_follow_their_values(helm: Path) -> None:
     assert [rule for rule in plain if rule not in chosen] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
 
 
+def test_rights_to_write_workloads_are_asked_for(helm: Path) -> None:
+    """Deployments and KafkaTopics are written only where their values say so, and ConfigMaps unless theirs says not to."""
+    plain = operator_rules(template(helm))
+    values = {"rbac": {"patchWorkloads": True, "patchKafkaTopics": True, "publishClientSettings": False}}
+    chosen = operator_rules(template(helm, values))
+    assert [rule for rule in chosen if rule not in plain] == [
+        {"apiGroups": ["kafka.strimzi.io"], "resources": ["kafkatopics"], "verbs": ["list", "patch"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"]},
+    ]
+    assert [rule for rule in plain if rule not in chosen] == [
+        {"apiGroups": ["kafka.strimzi.io"], "resources": ["kafkatopics"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch"]},
+    ]
+
+
 def test_parts_can_be_left_to_others(helm: Path) -> None:
     """Roles, account and CRDs are left out when somebody else makes them."""
     bare = template(

@@ -133,13 +133,16 @@ def test_the_kustomize_base_is_rendered_from_this_chart() -> None:
 
 
 def test_the_operator_has_the_least_rights() -> None:
-    """No wildcard; Secrets by name only; workloads through their scale subresource only; resources' specs never written."""
+    """No wildcard; Secrets and ConfigMaps by name only; workloads through their scale subresource only; resources' specs never
+    written, and nothing but ConfigMaps and Events created."""
     rules = one("ClusterRole")["rules"]
     rights = granted("ClusterRole")
     assert not [right for right in rights if "*" in right]
     assert not [rule for rule in rules if "nonResourceURLs" in rule]
     reading = {"get", "list", "watch"}
     assert {verb for _, name, verb in rights if name == "secrets"} == {"get"}
+    assert {verb for _, name, verb in rights if name == "configmaps"} == {"get", "create", "patch"}
+    assert {verb for _, name, verb in rights if name in ("deployments", "statefulsets", "daemonsets", "kafkatopics")} == {"list"}
     writing = {(group, name, verb) for group, name, verb in rights if verb not in reading}
     assert {name for _, name, _ in writing} == {
         "messagebrokers/status",
@@ -149,9 +152,10 @@ def test_the_operator_has_the_least_rights() -> None:
         "statefulsets/scale",
         "replicasets/scale",
         "events",
+        "configmaps",
     }
     assert {verb for _, _, verb in writing} == {"create", "patch", "update"}
-    assert {name for _, name, verb in writing if verb == "create"} == {"events"}
+    assert {name for _, name, verb in writing if verb == "create"} == {"events", "configmaps"}
 
 
 def test_leases_are_written_in_the_own_namespace_only() -> None:

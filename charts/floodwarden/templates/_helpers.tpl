@@ -99,10 +99,22 @@ rollingUpdate: {{ ternary "{maxSurge: 0, maxUnavailable: 1}" "{maxSurge: 1, maxU
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
   verbs: [list]
-# Which topics Strimzi has: they are left to it.
+# Which topics Strimzi has: they are left to it, or changed through it.
 - apiGroups: [kafka.strimzi.io]
   resources: [kafkatopics]
+  verbs: [list{{ if .Values.rbac.patchKafkaTopics }}, patch{{ end }}]
+# Clients' settings: published for each DeliveryPolicy, and looked for in the workloads that are labelled with one.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get{{ if .Values.rbac.publishClientSettings }}, create, patch{{ end }}]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets]
   verbs: [list]
+{{- if .Values.rbac.patchWorkloads }}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [patch]
+{{- end }}
 # What happened, on the policy and on its target.
 - apiGroups: [""]
   resources: [events]
