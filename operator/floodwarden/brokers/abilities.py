@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from floodwarden.core.delivery.producers import Newest
 from floodwarden.core.delivery.readers import Commits, Extents, Firsts, GroupsFound
+from floodwarden.core.delivery.transactions import Active, OpenTransaction, Standing
 from floodwarden.core.observation import Partition, Unknown
 
 
@@ -57,7 +59,36 @@ class UnreadMessages(Protocol):
 
 
 class Producers(Protocol):
-    """Who writes: idempotence, and open transactions."""
+    """Who writes: idempotence, and open transactions. Partitions are those of topics that were wanted in a survey."""
+
+    async def active(self, partitions: Collection[Partition]) -> Mapping[Partition, Active | Unknown]:
+        """The producers with an id that have written to each lately, and the transactions that are open there."""
+        ...
+
+    async def newest(
+        self, partitions: Collection[Partition], known: Mapping[Partition, Newest | Unknown]
+    ) -> Mapping[Partition, Newest | Unknown]:
+        """The newest batch of each; what is ``known`` is not read again as long as nothing was written since."""
+        ...
+
+    async def stable(self, partitions: Collection[Partition]) -> Mapping[Partition, int | Unknown]:
+        """The last stable offset of each: how far those get who read committed messages."""
+        ...
+
+    async def standings(self, opened: Collection[OpenTransaction]) -> Mapping[OpenTransaction, Standing]:
+        """What coordinators know of each; those that have ended by the time they have answered are left out.
+
+        ``Forgotten`` only where every coordinator has told all it knows; else it is Unknown.
+        """
+        ...
+
+    async def abort(self, opened: Collection[OpenTransaction]) -> Mapping[OpenTransaction, Unknown]:
+        """End them as aborted, and read back that they have; the answer has those that may still be open, with why.
+
+        For transactions that ``standings`` has just called ``Forgotten``, and for no others: half of one that goes on would be
+        lost.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

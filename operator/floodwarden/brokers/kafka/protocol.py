@@ -1,8 +1,9 @@
-"""Kafka's messages: the one module that touches kafka-python, of which only its sans-I/O parts are used.
+"""Kafka's messages: with its parts the one module that touches kafka-python, of which only its sans-I/O parts are used.
 
 Builds requests, chooses their version by what a node supports, turns them into bytes and answers into objects (kafka-python's,
 with snake_case attributes named as in Kafka's schemas). ``connection`` carries the bytes. Kafka 3.0 is the oldest version
-that answers them all. ``protocol_unread`` has the requests about what groups have not read.
+that answers them all. ``protocol_unread`` has the requests about what groups have not read, ``protocol_producers`` those about
+producers and their transactions.
 """
 
 from __future__ import annotations

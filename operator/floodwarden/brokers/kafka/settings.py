@@ -17,6 +17,7 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.errors import RequestError, from_code
 from floodwarden.brokers.kafka.nodes import Nodes
+from floodwarden.brokers.kafka.producers import KafkaProducers
 from floodwarden.brokers.kafka.security import Security
 from floodwarden.brokers.kafka.topics import NO_ID, Topics, address
 from floodwarden.brokers.kafka.unread import KafkaUnread
@@ -35,6 +36,7 @@ OWN: Final = (
     "offsets.retention.minutes",
     "offsets.topic.replication.factor",
     "process.roles",
+    "transaction.max.timeout.ms",
     "transaction.state.log.min.isr",
     "transaction.state.log.replication.factor",
     "unclean.leader.election.enable",
@@ -63,7 +65,9 @@ class KafkaSettings:
     def __init__(self, bootstrap_servers: Sequence[str], security: Security | None = None) -> None:
         self._nodes = Nodes(bootstrap_servers, security or Security())
         self._topics = Topics(self._nodes)
-        self.abilities = Abilities(unread=KafkaUnread(self._nodes, self._topics))
+        self.abilities = Abilities(
+            unread=KafkaUnread(self._nodes, self._topics), producers=KafkaProducers(self._nodes, self._topics)
+        )
 
     @property
     def requests(self) -> int:

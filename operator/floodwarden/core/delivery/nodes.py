@@ -22,7 +22,7 @@ from floodwarden.core.delivery.violations import (
     named_brokers,
     text_of,
 )
-from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes
+from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes, worded
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 
@@ -64,15 +64,15 @@ def of_brokers(wishes: Wishes, brokers: Sequence[BrokerFound], gaps: list[Gap]) 
             known.append((broker.id, broker.values))
     poor: set[int] = set()
     for asked in _for_brokers(wishes):
-        for value, ids in _differing(asked.need, known, gaps).items():
+        for value, ids in differing(asked.need, known, gaps).items():
             poor.update(ids)
-            yield _broker_violation(asked.need, value, ids, asked.why)
+            yield broker_violation(asked.need, value, ids, asked.why)
     need = Requirement("auto.create.topics.enable", Relation.EXACTLY, "false")
-    for value, ids in _differing(need, [(node, values) for node, values in known if node in poor], gaps).items():
-        yield _broker_violation(need, value, ids, "a topic that is created by its first message gets the defaults above")
+    for value, ids in differing(need, [(node, values) for node, values in known if node in poor], gaps).items():
+        yield broker_violation(need, value, ids, "a topic that is created by its first message gets the defaults above")
 
 
-def _differing(need: Requirement, known: Sequence[tuple[int, Values]], gaps: list[Gap]) -> dict[Value, list[int]]:
+def differing(need: Requirement, known: Sequence[tuple[int, Values]], gaps: list[Gap]) -> dict[Value, list[int]]:
     """The values that are not as they should be, each with its nodes."""
     alike: dict[Value, list[int]] = defaultdict(list)
     for node, values in known:
@@ -87,10 +87,19 @@ def _differing(need: Requirement, known: Sequence[tuple[int, Values]], gaps: lis
     return alike
 
 
-def _broker_violation(need: Requirement, value: Value, ids: Sequence[int], why: str) -> Violation:
+def broker_violation(need: Requirement, value: Value, ids: Sequence[int], why: str) -> Violation:
+    """One value that some nodes have, with how it is changed."""
     action = Action.REPORT if value.live else Action.RESTART
     how = "it can change while they run" if value.live else "set it in their files and restart them one by one"
-    return Violation(named_brokers(ids), need.setting, str(need), text_of(value), str(value.source), action, f"{why}; {how}")
+    return Violation(
+        named_brokers(ids),
+        need.setting,
+        str(need),
+        worded(need.setting, text_of(value)),
+        str(value.source),
+        action,
+        f"{why}; {how}",
+    )
 
 
 def of_internal(wishes: Wishes, survey: Survey, gaps: list[Gap]) -> Iterator[Violation]:

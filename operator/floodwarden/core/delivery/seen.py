@@ -19,7 +19,8 @@ class Seen:
     """For one policy. ``unproven`` are sentences on what cannot be told from the brokers.
 
     ``notices`` are posted as they are: whoever makes them sees to it that each is made once. ``unread`` are resources of which
-    some is not known, as in ``Findings``.    A violation with the key of one that the audit found takes its place.
+    some is not known, as in ``Findings``. A violation with the key of one that the audit found takes its place, and so does a
+    sentence that begins with the same words, up to the colon.
     """
 
     violations: tuple[Violation, ...] = ()
@@ -33,11 +34,16 @@ def with_seen(findings: Findings, looks: Iterable[Seen]) -> Findings:
     """The findings with what the looks brought; notices are left to the caller."""
     for seen in looks:
         better = {violation.key for violation in seen.violations}
+        said = {_subject(sentence) for sentence in seen.unproven}
         findings = replace(
             findings,
             violations=(*(one for one in findings.violations if one.key not in better), *seen.violations),
             gaps=tuple(dict.fromkeys((*findings.gaps, *seen.gaps))),
-            unproven=(*findings.unproven, *seen.unproven),
+            unproven=(*(one for one in findings.unproven if _subject(one) not in said), *seen.unproven),
             unread=findings.unread | seen.unread,
         )
     return findings
+
+
+def _subject(sentence: str) -> str:
+    return sentence.partition(":")[0]

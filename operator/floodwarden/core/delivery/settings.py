@@ -22,7 +22,9 @@ EXPLAINED: tuple[Explained, ...] = (
     Explained(
         "acks",
         "spec.acks",
-        "How many brokers a producer waits for before it counts a message as sent: all in sync, the leader, or none.",
+        "How many brokers a producer waits for before it counts a message as sent: all in sync, the leader, or none. "
+        "Brokers do not keep it, and tell nobody a client's name or version either (their request log has those): proven is only "
+        "that a batch is of an idempotent producer, whose client refuses anything but acks=all.",
         "What a producer does not wait for it cannot send again when it is lost.",
         "With all, a message waits for the slowest replica in sync: usually a few milliseconds.",
         "With leader or none, messages that were acknowledged are gone when the leader dies before a follower has them.",
@@ -218,6 +220,30 @@ EXPLAINED: tuple[Explained, ...] = (
         "With 1, a commit can be acknowledged that only one broker knows of.",
         "With fewer copies in sync, transactions wait.",
         "Transactions that were committed and are forgotten.",
+    ),
+    Explained(
+        "transaction.max.timeout.ms",
+        "spec.transactions.timeout",
+        "The longest transaction.timeout.ms that a node grants to producers.",
+        "A producer that asks for more is refused when it starts; one that is granted much may hold up readers for as long.",
+        "The longer it is, the longer a producer that died hides what was written after its transaction.",
+        "None by itself: it bounds for how long a transaction may stay open.",
+    ),
+    Explained(
+        "open transaction",
+        "spec.transactions.hungAfter",
+        "A transaction that has been open for long. Not a setting: the leader of a partition keeps it, and tells it.",
+        "What was written after its first message is hidden from those who read committed messages, until it ends.",
+        "None: look at its producer. Its coordinator aborts it once its own timeout has passed.",
+        "Messages that expire while their readers wait behind the transaction.",
+    ),
+    Explained(
+        "hung transaction",
+        "spec.transactions.abort",
+        "A transaction that is open in a partition, and that no coordinator knows: it never ends by itself.",
+        "Those who read committed messages never get past it, and a compacted topic is not compacted behind it.",
+        "Aborting it costs what it wrote, which was never committed.",
+        "Messages that expire while their readers wait behind the transaction.",
     ),
 )
 

@@ -15,6 +15,7 @@ from floodwarden.sweep.looks.base import Look
 from floodwarden.sweep.looks.clients import ClientsLook
 from floodwarden.sweep.looks.guarding import Guarding
 from floodwarden.sweep.looks.kafkatopics import KafkaTopicsLook
+from floodwarden.sweep.looks.producing import Acks, Transactions
 from floodwarden.sweep.services import Services
 
 
@@ -22,6 +23,8 @@ def all_looks(services: Services, ledger: BrokerLedger) -> Sequence[Look]:
     """The looks of one audit loop, in the order in which they are made."""
     return (
         Guarding(ledger),
+        Acks(),
+        Transactions(),
         KafkaTopicsLook(services.topic_owners),
         ClientsLook(services.workloads, services.config_maps, services.calls),
     )
@@ -29,4 +32,4 @@ def all_looks(services: Services, ledger: BrokerLedger) -> Sequence[Look]:
 
 def broker_looks() -> Sequence[Look]:
     """Those that need nothing but brokers, and only look: for ``floodwarden check``."""
-    return (Guarding(),)
+    return (Guarding(), Acks(), Transactions())
