@@ -10,14 +10,45 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from floodwarden.core.delivery.ledger import Place
+from floodwarden.core.delivery.placement import Moving
 from floodwarden.core.delivery.producers import Newest
 from floodwarden.core.delivery.readers import Commits, Extents, Firsts, GroupsFound
+from floodwarden.core.delivery.survey import Placement
 from floodwarden.core.delivery.transactions import Active, OpenTransaction, Standing
 from floodwarden.core.observation import Partition, Unknown
 
 
 class ReplicaMoves(Protocol):
     """Reassignment of replicas, and how much of the network it may take."""
+
+    async def under_way(self) -> Moving | Unknown:
+        """Every reassignment of the cluster, whoever began it."""
+        ...
+
+    async def replicas(self, topics: Collection[str]) -> Mapping[str, tuple[Placement, ...] | Unknown]:
+        """Who holds each partition of these topics now, and who is in sync."""
+        ...
+
+    async def throttles(self, brokers: Collection[int], topics: Collection[str]) -> Mapping[Place, str | Unknown | None]:
+        """Each throttle of these brokers and topics (``core.delivery.throttle``); None where it is not set."""
+        ...
+
+    async def refusals(self, settings: Mapping[Place, str | None]) -> Collection[Unknown]:
+        """What stands against writing these throttles, and against reassigning at all. Writes nothing."""
+        ...
+
+    async def throttle(self, settings: Mapping[Place, str | None]) -> Mapping[Place, Unknown]:
+        """Write these throttles, None takes one away, and read them back; the answer has those that failed."""
+        ...
+
+    async def move(self, targets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Unknown]:
+        """Have these partitions copied to these brokers; the answer has those that were refused or may not have arrived.
+
+        What a partition has beyond its new list is taken away: the caller sees to it that nothing is. A reassignment that is
+        under way is replaced.
+        """
+        ...
 
 
 class UnreadMessages(Protocol):

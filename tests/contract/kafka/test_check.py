@@ -120,9 +120,9 @@ def test_a_violation_is_told_and_left(kafka: RealKafka) -> None:
     done = check(policy(topic, mode="Enforce", replication="{factor: 2, uncleanElection: false}"), *plainly(kafka), COLUMNS="200")
     assert (done.returncode, done.stderr) == (1, "")
     rows = [" ".join(line.split()) for line in done.stdout.splitlines() if f"topic {topic} " in line]
-    advice = "raise it with kafka-reassign-partitions; it is never lowered"
+    advice = "mode Enforce would raise it by reassignment; it is never lowered"
     assert rows == [
-        f"topic {topic} replication factor ≥ 2 1 topic Report: {advice}",
+        f"topic {topic} replication factor ≥ 2 1 topic Repair: {advice}",
         f"topic {topic} unclean.leader.election.enable false true topic Repair: mode Enforce would write it",
     ]
     assert settings_of(kafka, topic) == before

@@ -3,7 +3,7 @@
 Builds requests, chooses their version by what a node supports, turns them into bytes and answers into objects (kafka-python's,
 with snake_case attributes named as in Kafka's schemas). ``connection`` carries the bytes. Kafka 3.0 is the oldest version
 that answers them all. ``protocol_unread`` has the requests about what groups have not read, ``protocol_producers`` those about
-producers and their transactions.
+producers and their transactions, ``protocol_moves`` those for reassignments.
 """
 
 from __future__ import annotations

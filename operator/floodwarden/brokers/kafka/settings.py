@@ -16,6 +16,7 @@ from floodwarden.brokers.abilities import Abilities
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.errors import RequestError, from_code
+from floodwarden.brokers.kafka.moves import KafkaMoves
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.brokers.kafka.producers import KafkaProducers
 from floodwarden.brokers.kafka.security import Security
@@ -66,7 +67,9 @@ class KafkaSettings:
         self._nodes = Nodes(bootstrap_servers, security or Security())
         self._topics = Topics(self._nodes)
         self.abilities = Abilities(
-            unread=KafkaUnread(self._nodes, self._topics), producers=KafkaProducers(self._nodes, self._topics)
+            moves=KafkaMoves(self._nodes),
+            unread=KafkaUnread(self._nodes, self._topics),
+            producers=KafkaProducers(self._nodes, self._topics),
         )
 
     @property

@@ -123,10 +123,11 @@ def _of_topic(
 ) -> Iterator[tuple[Violation, Change | None]]:
     if isinstance(topic.placements, Unknown):
         gaps.append(gap_of(topic.placements))
-        factor = None
+        factor = in_sync = None
     else:
         factor = min((len(placement.replicas) for placement in topic.placements), default=None)
-        yield from ((violation, None) for violation in _of_placement(wishes, topic, factor, survey.brokers, rivals))
+        in_sync = min((len(placement.in_sync) for placement in topic.placements), default=None)
+        yield from ((violation, None) for violation in _of_placement(wishes, topic, factor, survey.brokers, owner, rivals))
     if isinstance(topic.values, Unknown):
         gaps.append(gap_of(topic.values))
         return
@@ -139,7 +140,7 @@ def _of_topic(
             text, where = told(need.setting, found.unmet(need) or found.held)
             yield Violation(name_of(topic), need.setting, str(need), text, where, Action.CONFLICT, rival), None
         elif found.unmet(need):
-            yield _judged(wishes, topic, need, found, factor, owner)
+            yield _judged(wishes, topic, need, found, (factor, in_sync), owner)
         elif need.setting == MIN_IN_SYNC and factor is not None:
             yield from ((violation, None) for violation in _refusing(topic, found, factor))
 
@@ -154,13 +155,17 @@ def _refusing(topic: TopicFound, found: Effective, factor: int) -> Iterator[Viol
         yield Violation(name_of(topic), MIN_IN_SYNC, f"{bound}, its replicas", text, where, Action.REPORT, reason)
 
 
+Copies = tuple[int | None, int | None]
+"""How many replicas the partition has that has the fewest, and how many are in sync where fewest are; None: not known."""
+
+
 def _judged(
-    wishes: Wishes, topic: TopicFound, need: Requirement, found: Effective, factor: int | None, owner: str | None
+    wishes: Wishes, topic: TopicFound, need: Requirement, found: Effective, copies: Copies, owner: str | None
 ) -> tuple[Violation, Change | None]:
     """A difference, and how it is written if it may be."""
     text, where = told(need.setting, found.unmet(need))
     value = found.strictest(need)
-    against = _against(wishes, need, value, factor)
+    against = _against(wishes, need, value, copies)
     if owner is not None:
         action, reason = Action.OWNER, f"{owner} has this topic: change it there"
     elif against is not None:
@@ -173,7 +178,7 @@ def _judged(
     return Violation(name_of(topic), need.setting, str(need), text, where, action, reason), change
 
 
-def _against(wishes: Wishes, need: Requirement, value: str | None, factor: int | None) -> str | None:
+def _against(wishes: Wishes, need: Requirement, value: str | None, copies: Copies) -> str | None:
     """Why a setting must not be written, although it differs. ``value`` is what would be written."""
     if not need.writable:
         return "it follows from what the policy asks for but is not named there: change it by hand if it is not meant"
@@ -182,12 +187,15 @@ def _against(wishes: Wishes, need: Requirement, value: str | None, factor: int |
     if need.setting != MIN_IN_SYNC:
         return None
     wanted = int(value)
-    if factor is None:
+    factor, in_sync = copies
+    if factor is None or in_sync is None:
         return "how many replicas the topic has is not known"
     if wanted > factor:
         return f"its replication factor is {factor}: no write with acks=all would succeed any more; raise the replication first"
     if wanted == factor and wishes.factor != wanted:
         return f"its replication factor is just {factor}: writes would stop with the first broker that restarts; raise it first"
+    if wanted > in_sync:  # replicas that are still being made count as replicas
+        return f"only {in_sync} of its replicas are in sync: writes with acks=all would stop; it is written once {wanted} are"
     return None
 
 
@@ -201,19 +209,19 @@ def _rival(rivals: Rivals, topic: str, setting: str, name: str) -> str | None:
 
 
 def _of_placement(
-    wishes: Wishes, topic: TopicFound, factor: int | None, brokers: Sequence[BrokerFound], rivals: Rivals
+    wishes: Wishes,
+    topic: TopicFound,
+    factor: int | None,
+    brokers: Sequence[BrokerFound],
+    owner: str | None,
+    rivals: Rivals,
 ) -> Iterator[Violation]:
     assert not isinstance(topic.placements, Unknown)
     rival = _rival(rivals, topic.name, FACTOR, wishes.name)
     if wishes.factor is not None and factor is not None:
         few = [placement for placement in topic.placements if len(placement.replicas) < wishes.factor]
         if few or rival is not None:
-            reason = rival or (
-                f"{wishes.factor} replicas need as many brokers, and there are {len(brokers)}"
-                if wishes.factor > len(brokers)
-                else "raise it with kafka-reassign-partitions; it is never lowered"
-            )
-            action = Action.CONFLICT if rival is not None else Action.REPORT
+            action, reason = _raising(wishes, brokers, owner) if rival is None else (Action.CONFLICT, rival)
             found = f"{factor}" + (f" in partitions {numbers(few)}" if few and len(few) < len(topic.placements) else "")
             yield Violation(name_of(topic), FACTOR, f"≥ {wishes.factor}", found, "topic", action, reason)
     behind = [placement for placement in topic.placements if len(placement.in_sync) < len(placement.replicas)]
@@ -224,3 +232,15 @@ def _of_placement(
         if wishes.min_in_sync is not None and len(worst.in_sync) < wishes.min_in_sync:
             reason = f"below the {wishes.min_in_sync} that are wanted in sync: {reason}"
         yield Violation(name_of(topic), IN_SYNC, "all", found, "topic", Action.REPORT, reason)
+
+
+def _raising(wishes: Wishes, brokers: Sequence[BrokerFound], owner: str | None) -> tuple[Action, str]:
+    """What becomes of a topic that lacks copies; ``moves`` says how far it has come."""
+    assert wishes.factor is not None, "it was compared with"
+    if owner is not None:
+        return Action.OWNER, f"{owner} has this topic: change it there"
+    if wishes.factor > len(brokers):
+        return Action.REPORT, f"{wishes.factor} replicas need as many brokers, and there are {len(brokers)}"
+    if wishes.acts:
+        return Action.REPAIR, "copies are made by reassignment"
+    return Action.REPAIR, "mode Enforce would raise it by reassignment; it is never lowered"

@@ -24,6 +24,10 @@ class Resource(StrEnum):
     BROKER = "broker"  # a node, by its id
 
 
+Place = tuple[Resource, str, str]
+"""One setting of one thing, by the thing's name and the setting's."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
     """One setting that is changed for a while. ``before`` is None where it was not set there; ``written`` is what is there
@@ -38,7 +42,7 @@ class Entry:
     policy: str
 
     @property
-    def place(self) -> tuple[Resource, str, str]:
+    def place(self) -> Place:
         """Where it is: there may be one entry for each."""
         return self.resource, self.name, self.setting
 

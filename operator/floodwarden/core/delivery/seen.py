@@ -20,7 +20,8 @@ class Seen:
 
     ``notices`` are posted as they are: whoever makes them sees to it that each is made once. ``unread`` are resources of which
     some is not known, as in ``Findings``. A violation with the key of one that the audit found takes its place, and so does a
-    sentence that begins with the same words, up to the colon.
+    sentence that begins with the same words, up to the colon. ``explained`` are keys of what the audit found and is none after
+    all, such as copies that lag because they are still being made.
     """
 
     violations: tuple[Violation, ...] = ()
@@ -28,12 +29,13 @@ class Seen:
     unproven: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     unread: frozenset[str] = frozenset()
+    explained: frozenset[tuple[str, str]] = frozenset()
 
 
 def with_seen(findings: Findings, looks: Iterable[Seen]) -> Findings:
     """The findings with what the looks brought; notices are left to the caller."""
     for seen in looks:
-        better = {violation.key for violation in seen.violations}
+        better = {violation.key for violation in seen.violations} | seen.explained
         said = {_subject(sentence) for sentence in seen.unproven}
         findings = replace(
             findings,

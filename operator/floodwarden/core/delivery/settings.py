@@ -64,7 +64,7 @@ EXPLAINED: tuple[Explained, ...] = (
     Explained(
         "replication factor",
         "spec.replication.factor",
-        "How many brokers have a copy of each partition. Changed by reassignment only.",
+        "How many brokers have a copy of each partition. Changed by reassignment only: mode Enforce raises it, within moveRate.",
         "With one copy, a broker that is down takes its partitions with it, and a lost disk their messages.",
         "Each copy takes disk and network once more.",
         "Messages that were only on the disk that was lost.",

@@ -15,6 +15,7 @@ from floodwarden.sweep.looks.base import Look
 from floodwarden.sweep.looks.clients import ClientsLook
 from floodwarden.sweep.looks.guarding import Guarding
 from floodwarden.sweep.looks.kafkatopics import KafkaTopicsLook
+from floodwarden.sweep.looks.moving import Moving
 from floodwarden.sweep.looks.producing import Acks, Transactions
 from floodwarden.sweep.services import Services
 
@@ -23,6 +24,7 @@ def all_looks(services: Services, ledger: BrokerLedger) -> Sequence[Look]:
     """The looks of one audit loop, in the order in which they are made."""
     return (
         Guarding(ledger),
+        Moving(ledger),
         Acks(),
         Transactions(),
         KafkaTopicsLook(services.topic_owners),

@@ -213,6 +213,23 @@ def test_min_in_sync_and_replicas(replicas: int, in_sync: int, factor: int | Non
     assert len(findings.changes) == (action is Action.REPAIR)
 
 
+@pytest.mark.parametrize(
+    ("in_sync", "action"),
+    [
+        pytest.param([(0, 1, 2), (0,)], Action.REPORT, id="one that is in sync, and others that are being made"),
+        pytest.param([(0, 1, 2), (0, 1)], Action.REPAIR, id="just enough"),
+    ],
+)
+def test_min_in_sync_and_copies_in_sync(in_sync: Sequence[Sequence[int]], action: Action) -> None:
+    """It is not written where it would stop writes at once: replicas that are still being made do not count."""
+    found = topic(own={MIN_IN_SYNC: "1"}, on=[(0, 1, 2), (0, 1, 2)], in_sync=in_sync)
+    findings = audited(wishes(factor=3, min_in_sync=2), survey(found))
+    violation = the([one for one in of_topics(findings) if one.setting == MIN_IN_SYNC])
+    assert violation.action is action
+    assert len(findings.changes) == (action is Action.REPAIR)
+    assert ("only 1 of its replicas are in sync" in violation.reason) is (action is Action.REPORT)
+
+
 def test_min_in_sync_that_one_node_has_higher() -> None:
     """Where the topic inherits 1 here and 3 there, neither 2 nor 3 can be written to three replicas."""
     brokers = [broker(0, defaults={MIN_IN_SYNC: "1"}), broker(1), broker(2, defaults={MIN_IN_SYNC: "3"})]
@@ -245,13 +262,27 @@ class TestReplicas:
         ],
     )
     def test_too_few(self, on: Sequence[Sequence[int]], found: str) -> None:
-        """Told with the fewest there are, and never repaired."""
+        """Told with the fewest there are; it is no setting that could be written."""
         findings = audited(wishes(factor=3), survey(topic(on=on)))
         violation = the(of_topics(findings))
         assert (violation.setting, violation.wanted, violation.found) == (FACTOR, "≥ 3", found)
-        assert (violation.where, violation.action) == ("topic", Action.REPORT)
-        assert "kafka-reassign-partitions" in violation.reason
+        assert (violation.where, violation.action) == ("topic", Action.REPAIR)
+        assert violation.reason == "copies are made by reassignment"
         assert findings.changes == ()
+
+    def test_too_few_in_mode_audit(self) -> None:
+        """It says what would be done."""
+        violation = the(of_topics(audited(wishes(factor=3, enforces=False), survey(topic(on=[(0,)])))))
+        assert violation.action is Action.REPAIR
+        assert violation.reason == "mode Enforce would raise it by reassignment; it is never lowered"
+
+    @pytest.mark.parametrize("factor", [3, 5])
+    def test_too_few_of_what_somebody_else_owns(self, factor: int) -> None:
+        """It is told with the owner's name, and left to them."""
+        owners = {"orders": "KafkaTopic kafka/orders"}
+        violation = the(of_topics(audited(wishes(factor=factor), survey(topic(on=[(0,)])), owners)))
+        assert violation.action is Action.OWNER
+        assert violation.reason == "KafkaTopic kafka/orders has this topic: change it there"
 
     def test_more_than_asked_for(self) -> None:
         """Nothing to say: a factor is never lowered."""
@@ -260,7 +291,7 @@ class TestReplicas:
     def test_more_than_there_are_brokers(self) -> None:
         """It says what is missing."""
         violation = the(of_topics(audited(wishes(factor=4), survey(topic()))))
-        assert violation.reason == "4 replicas need as many brokers, and there are 3"
+        assert (violation.action, violation.reason) == (Action.REPORT, "4 replicas need as many brokers, and there are 3")
 
     def test_not_asked_for(self) -> None:
         """A policy without a factor does not judge it."""

@@ -46,6 +46,7 @@ def topics(draw: st.DrawFn, name: str) -> TopicFound:
         name,
         draw(st.one_of(settings(), settings(), settings(), st.just(DENIED))),
         on=AWAY if draw(st.integers(0, 5)) == 0 else on,
+        in_sync=[draw(st.sampled_from([nodes, nodes, nodes[:1]])) for nodes in on],
         internal=draw(st.integers(0, 5)) == 0,
     )
 
@@ -171,6 +172,7 @@ def test_writes_go_on(found: Survey, asked: list[Wishes], owners: dict[str, str]
                 assert not isinstance(placements, Unknown)
                 fewest = min(len(placement.replicas) for placement in placements)
                 assert int(change.value) < fewest or int(change.value) == fewest == policy.factor
+                assert all(int(change.value) <= len(placement.in_sync) for placement in placements)
 
 
 @given(surveys(), policies(), OWNERS)
