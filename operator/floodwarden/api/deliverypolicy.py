@@ -27,9 +27,9 @@ class ViolationStatus(ApiModel):
     """One difference between what is asked for and what was found."""
 
     resource: Text
-    """Of what: a topic, or broker nodes."""
+    """Of what: a topic, a group on it, broker nodes, a workload or a ConfigMap."""
     setting: Text
-    """Which setting, by the broker's own name."""
+    """Which setting, by the broker's or the client's own name."""
     wanted: Text
     """What the policy asks for."""
     found: Text
@@ -38,7 +38,8 @@ class ViolationStatus(ApiModel):
     """Where that value comes from: the topic, or broker nodes with the layer (default, file, dynamic)."""
     action: Action
     """Repair: Floodwarden writes it in mode Enforce. Report: for people. Restart: for people, and nodes must be restarted.
-    Owner: another controller has the topic. Conflict: another policy asks for something else."""
+    Owner: another controller has the topic, and it is changed there, by people or by Floodwarden. Conflict: another policy asks
+    for something else."""
     reason: Text
     """Why."""
 

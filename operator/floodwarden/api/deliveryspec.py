@@ -103,7 +103,7 @@ class Replication(ApiModel):
     )
 
     factor: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Copies of each partition, at the least. It is never lowered."""
+    """Copies of each partition, at the least. In mode Enforce topics with fewer get more by reassignment; it is never lowered."""
     min_in_sync: Annotated[int, Field(ge=1, le=100)] | None = None
     """Copies that must have a message before it is acknowledged to producers with acks=all, at the least: min.insync.replicas.
     One less than factor lets a broker restart without stopping writes."""
@@ -164,7 +164,8 @@ class Transactions(ApiModel):
     """How long transactions may be open: what was written after an open one is hidden from those who read committed messages."""
 
     timeout: Annotated[Duration, DurationRange("1s", "24h")] | None = None
-    """What producers are to set as transaction.timeout.ms; brokers must allow it (transaction.max.timeout.ms)."""
+    """What producers are to set as transaction.timeout.ms, at the most: clients get it in a ConfigMap, it is looked for in labelled
+    workloads, and brokers must allow it (transaction.max.timeout.ms)."""
     hung_after: Annotated[Duration, DurationRange("1s", "168h")] = Duration("20m")
     """An open transaction is told once it is this old; it is called hung where its coordinator does not know it any more."""
     abort: Abort = Abort.NEVER
@@ -215,8 +216,8 @@ class DeliveryPolicySpec(ApiModel):
     match: Match
     """Which topics the policy speaks of."""
     acks: Acks | None = None
-    """Which brokers producers wait for. Brokers do not keep what producers ask for, so it is used to judge whether the other
-    settings can hold what they promise, and is itself told as not verified."""
+    """Which brokers producers wait for. Brokers do not keep what producers ask for: what their newest batches prove is told as
+    not verified; clients get it in a ConfigMap, and it is looked for in labelled workloads."""
     flush: Flush | None = None
     """When messages are forced onto the disk."""
     replication: Replication | None = None
