@@ -164,8 +164,8 @@ class Transactions(ApiModel):
     """How long transactions may be open: what was written after an open one is hidden from those who read committed messages."""
 
     timeout: Annotated[Duration, DurationRange("1s", "24h")] | None = None
-    """What producers are to set as transaction.timeout.ms, at the most: clients get it in a ConfigMap, it is looked for in labelled
-    workloads, and brokers must allow it (transaction.max.timeout.ms)."""
+    """What producers are to set as transaction.timeout.ms, at the most: clients get it in a ConfigMap, it is looked for in
+    labelled workloads, and brokers must allow it (transaction.max.timeout.ms)."""
     hung_after: Annotated[Duration, DurationRange("1s", "168h")] = Duration("20m")
     """An open transaction is told once it is this old; it is called hung where its coordinator does not know it any more."""
     abort: Abort = Abort.NEVER
