@@ -102,7 +102,7 @@ def follow_calm(memory: Memory, view: Outlook, target: Target | None) -> Memory:
             return memory
         return replace(memory, calm_since=None, agreed_since=None, needs=())
     now, window = view.now, view.policy.stabilization
-    need = view.need(target.replicas, HEADROOM)
+    need = view.need_down(target.replicas, HEADROOM)
     needs = _push(memory.needs, now, target.replicas if need is None else need, window)
     since = memory.calm_since if memory.calm_since is not None else now
     agreed = now - since >= window and needs[0][1] < target.replicas

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from floodwarden.core.assess import Assessment, PartitionLoad
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase
@@ -209,6 +210,21 @@ class Outlook:
         if sum(demand.total for demand in demands) <= 0:
             return 1 if self.seen.lag else 0  # what stands still waits for somebody all the same
         return None if self.capacity is None else self._need(demands, self.capacity.per_replica)
+
+    def need_down(self, replicas: int, headroom: float) -> int | None:
+        """The same for fewer replicas: so many at the least as carry all that arrives, hot partitions included.
+
+        For those alone no pods are added, but to take some away would have them grow faster, and be answered with pods again.
+        """
+        need = self.need(replicas, headroom)
+        if need is None or self.capacity is None:
+            return need
+        capacity = self.capacity.per_replica
+        arriving = [load.arrival for load in self.seen.loads if not load.stalled]
+        if not any(arrival > capacity for arrival in arriving):
+            return need
+        carrying = ceil(sum(arriving) * headroom / capacity)
+        return max(need, even_at_least(self.seen.partitions, carrying, self.ceiling))
 
     def _need(self, demands: Sequence[Demand], capacity: float) -> int:
         return replicas_needed(demands, self.seen.partitions, capacity, self.ceiling)
