@@ -12,7 +12,7 @@ from floodwarden.brokers.abilities import Abilities, ReplicaMoves
 from floodwarden.brokers.base import SettingsBroker
 from floodwarden.cluster.ledger import LedgerClient, LedgerProblem, Page
 from floodwarden.core.delivery.audit import audit
-from floodwarden.core.delivery.ledger import Place, Resource
+from floodwarden.core.delivery.ledger import Kept, Place, Resource, dumped
 from floodwarden.core.delivery.placement import UnderWay
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import Placement, Survey
@@ -27,6 +27,7 @@ from floodwarden.sweep.looks.base import Round
 from floodwarden.sweep.looks.moving import Moving
 from tests.support.delivery import broker, lost, topic, wishes
 
+EMPTY = dumped(Kept())  # a ledger in which nothing is left
 NAME = "shop/orders"
 POLICY = replace(wishes(factor=3, name=NAME), move_rate=1000)
 AUDIT = replace(POLICY, acts=False, enforces=False)

@@ -83,7 +83,7 @@ class World:
     @property
     def entries(self) -> frozenset[Entry]:
         """What the ledger has, whoever asks."""
-        return loaded(self.pages.text) if self.pages.text else frozenset()
+        return loaded(self.pages.text).entries if self.pages.text else frozenset()
 
     def produce(self, *ages: float, topic: str = "orders") -> None:
         """Messages that are so many seconds old."""

@@ -18,11 +18,15 @@ KEY: Final = "entries"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What stands there about one subject. ``version`` changes with every write; empty where nothing was ever written."""
+    """What stands there about one subject. ``version`` changes with every write; empty where nothing was ever written.
+
+    ``name`` is the ConfigMap's, with its namespace, for people.
+    """
 
     about: str
     text: str = ""
     version: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +91,6 @@ class LedgerClient:
 
 
 def _page(about: str, found: dict[str, Any]) -> Page:
-    return Page(about, (found.get("data") or {}).get(KEY, ""), found["metadata"]["resourceVersion"])
+    metadata = found["metadata"]
+    name = f"{metadata['namespace']}/{metadata['name']}"
+    return Page(about, (found.get("data") or {}).get(KEY, ""), metadata["resourceVersion"], name)

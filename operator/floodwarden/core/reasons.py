@@ -109,6 +109,8 @@ class Reason(StrEnum):
     TRANSACTION_OPEN = "TransactionOpen"
     TRANSACTION_HUNG = "TransactionHung"
     TRANSACTION_ABORTED = "TransactionAborted"
+    LEFT_CHANGED = "LeftChanged"
+    LEDGER_UNREADABLE = "LedgerUnreadable"
     CLIENT_SETTINGS_PUBLISHED = "ClientSettingsPublished"
     WORKLOAD_PATCHED = "WorkloadPatched"
     KAFKA_TOPIC_PATCHED = "KafkaTopicPatched"
@@ -207,6 +209,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.TRANSACTION_OPEN: "A transaction has been open for long; what was written after it is hidden from those who read committed messages. Look at its producer.",
     Reason.TRANSACTION_HUNG: "A transaction is open that its coordinator does not know: it never ends by itself. Abort it with kafka-transactions, or set spec.transactions.abort to Hung.",
     Reason.TRANSACTION_ABORTED: "A hung transaction was aborted, so that readers go on. What it wrote was never committed.",
+    Reason.LEFT_CHANGED: "Something that was changed for a while (a retention, a throttle) was not put back: the message says what was there before. Set it by hand, or lead the MessageBroker back to the brokers.",
+    Reason.LEDGER_UNREADABLE: "What is changed for a while cannot be read or written down, so nothing is changed: the message says why.",
     Reason.CLIENT_SETTINGS_PUBLISHED: "The settings that clients are to use are in a ConfigMap; the message has its name. Mount it into producers and consumers.",
     Reason.WORKLOAD_PATCHED: "The environment of a Deployment was corrected, which restarts its pods.",
     Reason.KAFKA_TOPIC_PATCHED: "A setting was changed in the KafkaTopic that has the topic; Strimzi's topic operator carries it out.",

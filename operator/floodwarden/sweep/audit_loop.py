@@ -14,13 +14,17 @@ from dataclasses import replace
 import structlog
 
 from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.brokers.base import BrokerError
+from floodwarden.cluster.events import ObjectRef
 from floodwarden.cluster.ledger import LedgerProblem
 from floodwarden.core.assess import Gap
+from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.owned import KafkaTopic, named
 from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.delivery.story import Audited
+from floodwarden.core.delivery.violations import listed
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
@@ -94,7 +98,22 @@ class AuditLoop:
         finally:
             await self._link.close()
 
+    def abandon(self) -> None:
+        """The MessageBroker was deleted: say what stays changed on its brokers, to which nobody knows the way any more."""
+        entries = sorted(self._ledger.entries, key=lambda entry: entry.place)
+        for entry in entries:
+            what = " ".join(entry.place)
+            _log.warning("left changed", broker=str(self.key), what=what, written=entry.written, before=entry.before)
+        if entries:
+            named = [f"{entry.setting} of {entry.resource} {entry.name} (was {entry.before or 'not set'})" for entry in entries]
+            meta = self._resource.metadata
+            about = ObjectRef(f"{GROUP}/{VERSION}", "MessageBroker", meta.namespace, meta.name, meta.uid)
+            self._services.tell(Notice(True, Reason.LEFT_CHANGED, f"{listed(named)} stays as it was set for a while"), about)
+
     async def _audit(self) -> None:
+        if self._resource.paused:  # that stops all action, undoing included
+            await self._link.close()
+            return
         began = clock.now()
         watches = list(self._watches(self.key))
         self._audited = [watch.policy for watch in watches]
@@ -104,7 +123,8 @@ class AuditLoop:
         unread = await self._ledger.read()
         outcomes: Mapping[str, Audited | Gap] = {}
         if active or self._ledger.entries:
-            outcomes = await self._outcomes(active, unread)
+            paused = frozenset(watch.policy.wishes.name for watch in watches if watch.policy.paused)
+            outcomes = await self._outcomes(active, unread, paused)
         else:
             await self._link.close()
         for watch in watches:
@@ -117,7 +137,9 @@ class AuditLoop:
             else:
                 self._services.metrics.audit(self.key, clock.now() - began, self._requests)
 
-    async def _outcomes(self, watches: Collection[DeliveryWatch], unread: LedgerProblem | None) -> dict[str, Audited | Gap]:
+    async def _outcomes(
+        self, watches: Collection[DeliveryWatch], unread: LedgerProblem | None, paused: frozenset[str]
+    ) -> dict[str, Audited | Gap]:
         """What the audit brought each policy, by its name."""
         wishes = [watch.policy.wishes for watch in watches]
         adapter = await self._link.adapter()
@@ -126,7 +148,7 @@ class AuditLoop:
         kafka_topics = await self._owners(wishes)
         gaps = []
         if unread is not None:
-            gaps.append(Gap(Reason.API_SERVER_UNREACHABLE, unread.message))
+            gaps.append(Gap(Reason.LEDGER_UNREADABLE, unread.message))
         if isinstance(kafka_topics, str):  # nobody can tell whose topics they are
             gaps.append(Gap(Reason.AUDIT_PARTIAL, kafka_topics))
         if gaps:  # look, and leave alone
@@ -142,6 +164,9 @@ class AuditLoop:
         sent, settings = adapter.requests, self._settings(wishes)
         try:
             survey = await adapter.survey(self._wanted(wishes), settings)
+            foreign = self._ledger.foreign(survey.cluster)
+            if foreign is not None:
+                gaps.append(Gap(Reason.LEFT_CHANGED, foreign.message))
             audited = await repaired(adapter, survey, wishes, owners, settings, may_act)
         except BrokerError as error:
             return {one.name: Gap(Reason(error.reason.value), str(error)) for one in wishes}
@@ -156,8 +181,9 @@ class AuditLoop:
             resources={name: watch.policy for name, watch in by_name.items()},
             may_act=may_act,
             may_undo=lambda: not gaps and self._services.may_write(),
+            paused=paused,
         )
-        seen = [await looked(look, round) for look in self._looks]
+        seen = [await looked(look, round) for look in self._looks] if foreign is None else []
         self._requests = adapter.requests - sent
         return {
             name: _complete(one, gaps, [brought[name] for brought in seen if name in brought]) for name, one in audited.items()

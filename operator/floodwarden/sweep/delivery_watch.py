@@ -26,6 +26,7 @@ from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.story import Audited, Told, delivery_conditions, delivery_notices, told_after
 from floodwarden.core.delivery.violations import Action, Violation
+from floodwarden.core.reasons import Reason
 from floodwarden.core.text import plain
 from floodwarden.sweep import clock
 from floodwarden.sweep.ours import Ours
@@ -77,7 +78,8 @@ class DeliveryWatch:
         before = self._shown
         self._shown = delivery_conditions(outcome, before)
         if self._cut and isinstance(outcome, Audited):
-            self._told, self._cut = told_after(outcome, self._told), False
+            usual = (one for one in outcome.findings.violations if one.event is Reason.VIOLATION)
+            self._told, self._cut = self._told | {one.key for one in usual}, False
         for notice in delivery_notices(outcome, self._told, before, self._shown):
             meta = self.policy.metadata
             self._services.tell(notice, ObjectRef(f"{GROUP}/{VERSION}", "DeliveryPolicy", meta.namespace, meta.name, meta.uid))
@@ -94,7 +96,7 @@ class DeliveryWatch:
         if isinstance(outcome, Audited):
             now = clock.wall().replace(microsecond=0)
             findings = outcome.findings
-            ranked = sorted(findings.violations, key=lambda one: (_RANK[one.action], one.resource, one.setting))
+            ranked = sorted(findings.violations, key=_rank)
             self._violations = tuple(_violation(one) for one in ranked[:MAX_VIOLATIONS])
             self._count = len(ranked)
             self._checked = Checked(at=now, topics=findings.topics, brokers=findings.brokers)
@@ -138,6 +140,11 @@ class DeliveryWatch:
             self._ours.wrote(result.version, body)
         else:
             self._written, self._not_before = None, now + RETRY
+
+
+def _rank(one: Violation) -> tuple[bool, int, str, str]:
+    """What has an Event of its own comes first: it is always among those that are listed, and so never told twice."""
+    return one.event is Reason.VIOLATION, _RANK[one.action], one.resource, one.setting
 
 
 def _counted(body: dict[str, Any]) -> Any:

@@ -6,13 +6,10 @@ Only the replica that has the MessageBroker's share writes it, and writes are fe
 from __future__ import annotations
 
 from collections.abc import Collection
-
-import structlog
+from dataclasses import replace
 
 from floodwarden.cluster.ledger import LedgerClient, LedgerProblem, Page
-from floodwarden.core.delivery.ledger import Entry, dumped, loaded
-
-_log = structlog.get_logger(__name__)
+from floodwarden.core.delivery.ledger import Entry, Kept, dumped, loaded
 
 
 class BrokerLedger:
@@ -22,7 +19,12 @@ class BrokerLedger:
         self._client = client
         self._about = about
         self._page: Page | None = None
-        self.entries: frozenset[Entry] = frozenset()
+        self._kept = Kept()
+
+    @property
+    def entries(self) -> frozenset[Entry]:
+        """What is changed for a while, as far as it was read."""
+        return self._kept.entries
 
     async def read(self) -> LedgerProblem | None:
         """Bring in what was written by whoever had the share before; nothing is asked where it is known."""
@@ -32,13 +34,22 @@ class BrokerLedger:
         if isinstance(page, LedgerProblem):
             return page
         try:
-            self.entries = loaded(page.text) if page.text else frozenset()
-        except ValueError as error:
-            # Nothing of it can be undone; what is written from now on can.
-            _log.error("ledger cannot be understood", about=self._about, why=str(error))
-            self.entries = frozenset()
+            self._kept = loaded(page.text) if page.text else Kept()
+        except ValueError:
+            return LedgerProblem(f"ConfigMap {page.name} cannot be understood: mend it, or delete it to forget what it says")
         self._page = page
         return None
+
+    def foreign(self, cluster: str) -> LedgerProblem | None:
+        """Why nothing of it may be undone here: it is about other brokers than those with this id, which are asked now."""
+        if self._kept.empty or self._kept.cluster in ("", cluster) or not cluster:
+            self._kept = replace(self._kept, cluster=cluster or self._kept.cluster)
+            return None
+        name = self._page.name if self._page is not None else ""
+        return LedgerProblem(
+            f"settings are changed for a while on cluster {self._kept.cluster}, and bootstrapServers lead to {cluster}: "
+            f"lead them back until it is undone, or delete ConfigMap {name} to forget it"
+        )
 
     async def add(self, entries: Collection[Entry]) -> LedgerProblem | None:
         """Write them down. One about the same place that stands there already stays as it is: it knows what was there first."""
@@ -56,9 +67,10 @@ class BrokerLedger:
         assert self._page is not None, "it was read"
         if entries == self.entries:
             return None
-        written = await self._client.write(self._page, dumped(entries))
+        kept = replace(self._kept, entries=entries)
+        written = await self._client.write(self._page, dumped(kept))
         if isinstance(written, LedgerProblem):
             self._page = None  # it may have arrived all the same: read it again
             return written
-        self._page, self.entries = written, entries
+        self._page, self._kept = written, kept
         return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from floodwarden.cluster.ledger import LedgerProblem, Page
 from floodwarden.core.delivery.ledger import Entry, Purpose, Resource, dumped
+from floodwarden.core.delivery.ledger import Kept as Ledger
 from floodwarden.sweep.ledger import BrokerLedger
 
 ENTRY = Entry(Purpose.GUARD, Resource.TOPIC, "orders", "retention.ms", "1000", "2000", "shop/safe")
@@ -13,11 +14,15 @@ OTHER = replace(ENTRY, name="bills", before=None)
 LOST = LedgerProblem("the API server is away")
 
 
+def text_of(*entries: Entry, cluster: str = "") -> str:
+    return dumped(Ledger(frozenset(entries), cluster))
+
+
 class Kept:
     """A ConfigMap in memory; ``lost`` says how the next request fails."""
 
     def __init__(self, *entries: Entry) -> None:
-        self.text = dumped(entries) if entries else ""
+        self.text = text_of(*entries) if entries else ""
         self.version = 1
         self.lost: list[str] = []
         self.reads = 0
@@ -56,7 +61,7 @@ async def test_what_was_there_first_is_kept() -> None:
     found = ledger(kept)
     assert await found.add([replace(ENTRY, before="2000", written="3000"), OTHER]) is None
     assert found.entries == {ENTRY, OTHER}
-    assert kept.text == dumped([ENTRY, OTHER])
+    assert kept.text == text_of(ENTRY, OTHER)
 
 
 async def test_dropped_and_gone() -> None:
@@ -77,7 +82,7 @@ async def test_nothing_is_written_down_where_it_cannot_be() -> None:
         kept.lost = [how]
         found = ledger(kept)
         assert await found.add([OTHER]) == LOST
-        assert kept.text == dumped([ENTRY])
+        assert kept.text == text_of(ENTRY)
         kept.lost = []
         assert await found.add([OTHER]) is None
         assert found.entries == {ENTRY, OTHER}
@@ -94,10 +99,32 @@ async def test_a_lost_answer_is_read_again() -> None:
     assert found.entries == {ENTRY}
 
 
-async def test_what_cannot_be_understood_is_left_behind() -> None:
-    """A ledger that somebody spoilt stops nothing: what is written from now on can be undone."""
+async def test_what_cannot_be_understood_is_left_as_it_is() -> None:
+    """Somebody spoilt it: nothing is changed for a while until it is mended, for nobody would know what was there before."""
     kept = Kept()
     kept.text = "spoilt"
     found = ledger(kept)
+    problem = await found.add([ENTRY])
+    assert problem is not None
+    assert "mend it, or delete it" in problem.message
+    assert kept.text == "spoilt"
+    kept.text = ""
     assert await found.add([ENTRY]) is None
-    assert kept.text == dumped([ENTRY])
+    assert kept.text == text_of(ENTRY)
+
+
+async def test_other_brokers() -> None:
+    """What was changed on one cluster is not undone on another one, and its entries are kept."""
+    kept = Kept()
+    kept.text = text_of(ENTRY, cluster="old")
+    found = ledger(kept)
+    await found.read()
+    assert found.foreign("old") is None
+    problem = found.foreign("new")
+    assert problem is not None
+    assert "cluster old" in problem.message
+    assert kept.text == text_of(ENTRY, cluster="old")
+    assert await found.drop([ENTRY]) is None
+    assert found.foreign("new") is None
+    assert await found.add([ENTRY]) is None
+    assert kept.text == text_of(ENTRY, cluster="new")

@@ -20,6 +20,7 @@ from floodwarden.sweep.looks.moving import UNLISTED
 from tests.support.copying import (
     AUDIT,
     BY_HAND,
+    EMPTY,
     NAME,
     POLICY,
     Killed,
@@ -52,7 +53,7 @@ async def test_from_one_copy_to_three() -> None:
     assert reasons(third) == [Reason.REPLICATION_RAISED] * 2
     assert third[NAME].notices[0].message.startswith("topic orders had 1 copy of partitions 0, 1, and has 3 now")
     assert third[NAME].violations == ()
-    assert (of.limits, shelf.text) == (BY_HAND, "[]")
+    assert (of.limits, shelf.text) == (BY_HAND, EMPTY)
     assert all_made(of)
     of.asked.clear()
     assert await process.audit(POLICY) == {}
@@ -91,7 +92,7 @@ def survives(moments: Sequence[int], *, gone: str = "") -> int:
 
     asyncio.run(lives())
     assert of.limits == BY_HAND
-    assert shelf.text in ("", "[]")
+    assert shelf.text in ("", EMPTY)
     assert not of.copying
     assert gone or all_made(of)
     return killed
@@ -132,7 +133,7 @@ async def test_a_policy_that_goes_in_the_middle(then: Sequence[object]) -> None:
     assert of.limits != BY_HAND
     of.advance()
     await process.audit(*then)  # type: ignore[arg-type]
-    assert (of.limits, shelf.text, of.copying) == (BY_HAND, "[]", {})
+    assert (of.limits, shelf.text, of.copying) == (BY_HAND, EMPTY, {})
     assert of.topics["b"] == [(0,)]
 
 
@@ -163,7 +164,7 @@ async def test_a_broker_that_goes_down_in_the_middle() -> None:
     of.down = set()
     of.advance()
     await process.audit(POLICY)
-    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, "[]", True)
+    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, EMPTY, True)
 
 
 async def test_a_controller_that_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +189,7 @@ async def test_a_controller_that_forgets(monkeypatch: pytest.MonkeyPatch) -> Non
     of.forgetful = False
     of.advance()
     assert reasons(await process.audit(POLICY)) == [Reason.REPLICATION_RAISED] * 2
-    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, "[]", True)
+    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, EMPTY, True)
 
 
 async def test_copies_that_are_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +203,7 @@ async def test_copies_that_are_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     await process.audit(POLICY)
     now += UNLISTED
     await process.audit(POLICY)
-    assert (of.limits, shelf.text) == (BY_HAND, "[]")
+    assert (of.limits, shelf.text) == (BY_HAND, EMPTY)
 
 
 async def test_a_broker_that_goes_down_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +228,7 @@ async def test_a_broker_that_goes_down_at_the_end(monkeypatch: pytest.MonkeyPatc
     assert {partition.topic for partition in of.copying} == {"zeta"}
     of.advance()
     await process.audit(POLICY)
-    assert (of.limits, shelf.text) == (BY_HAND, "[]")
+    assert (of.limits, shelf.text) == (BY_HAND, EMPTY)
 
 
 async def test_a_broker_that_is_taken_out_of_the_cluster() -> None:
@@ -252,7 +253,7 @@ async def test_a_broker_that_is_taken_out_of_the_cluster() -> None:
     assert of.limits.keys() == {(Resource.BROKER, "2", rate) for rate in RATES}
     of.gone = set()
     await process.audit(two)
-    assert (of.limits, shelf.text) == ({}, "[]")
+    assert (of.limits, shelf.text) == ({}, EMPTY)
 
 
 async def test_what_the_audit_found_is_older() -> None:

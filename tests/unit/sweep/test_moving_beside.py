@@ -15,6 +15,7 @@ from floodwarden.core.reasons import Reason
 from floodwarden.sweep.looks.moving import CALLED_OFF
 from tests.support.copying import (
     BY_HAND,
+    EMPTY,
     NAME,
     POLICY,
     WRITES,
@@ -76,7 +77,7 @@ async def test_somebody_is_quicker(change: str) -> None:
     for _ in range(4):
         of.advance()
         await process.audit(POLICY)
-    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, "[]", True)
+    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, EMPTY, True)
 
 
 async def test_not_allowed() -> None:
@@ -128,7 +129,7 @@ async def test_a_ledger_that_cannot_be_written_or_read() -> None:
     shelf.broken = ""
     of.advance()
     await process.audit(POLICY)
-    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, "[]", True)
+    assert (of.limits, shelf.text, all_made(of)) == (BY_HAND, EMPTY, True)
 
 
 @pytest.mark.parametrize("left", ["orders", None], ids=["one of two", "all"])
@@ -142,7 +143,7 @@ async def test_a_topic_that_is_deleted_in_the_middle(left: str | None) -> None:
             of.delete(name)
     of.advance()
     found = await process.audit(POLICY)
-    assert (of.limits, shelf.text) == ({}, "[]")
+    assert (of.limits, shelf.text) == ({}, EMPTY)
     assert reasons(found) == ([Reason.REPLICATION_RAISED] if left else [])
 
 
@@ -162,7 +163,7 @@ async def test_a_topic_that_is_deleted_just_before() -> None:
     of.moment = lambda what: None
     of.advance()
     await process.audit(POLICY)
-    assert shelf.text == "[]"
+    assert shelf.text == EMPTY
 
 
 async def test_copies_that_somebody_calls_off() -> None:
@@ -212,7 +213,7 @@ async def test_a_throttle_that_somebody_changes_meanwhile() -> None:
     of.limits |= theirs
     of.advance()
     await process.audit(POLICY)
-    assert (of.limits, shelf.text) == (theirs, "[]")
+    assert (of.limits, shelf.text) == (theirs, EMPTY)
 
 
 @pytest.mark.parametrize("number", range(1, 24))
@@ -233,7 +234,7 @@ async def test_it_may_not_act_any_more(number: int) -> None:
     of.advance()
     await process.audit()
     await process.audit()
-    assert (of.limits, shelf.text in ("", "[]")) == ({}, True)
+    assert (of.limits, shelf.text in ("", EMPTY)) == ({}, True)
 
 
 async def test_it_may_not_undo() -> None:

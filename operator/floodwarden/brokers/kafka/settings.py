@@ -94,6 +94,7 @@ class KafkaSettings:
             topics={topic.name: _topic(topic, by_name[topic.name]) for topic in topics},
             brokers=tuple(_broker(node, present.get(node), found) for node, found in zip(nodes, values, strict=True)),
             requests=self._nodes.requests - sent_before,
+            cluster=known.cluster_id or "",
         )
 
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:

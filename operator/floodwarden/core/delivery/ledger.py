@@ -5,7 +5,6 @@ is undone, so that no crash and no deleted policy leaves it behind. Pure; ``swee
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -47,17 +46,39 @@ class Entry:
         return self.resource, self.name, self.setting
 
 
-def dumped(entries: Iterable[Entry]) -> str:
-    """The entries as they are kept."""
-    return json.dumps([asdict(entry) for entry in sorted(entries, key=lambda entry: entry.place)])
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that is kept of one MessageBroker. ``cluster`` is the id of the brokers that it is about, empty where nobody told.
+
+    ``strange`` are entries that this version does not know, as JSON: they are carried along for the one that does.
+    """
+
+    entries: frozenset[Entry] = frozenset()
+    cluster: str = ""
+    strange: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.entries and not self.strange
 
 
-def loaded(text: str) -> frozenset[Entry]:
-    """What was kept; ValueError where it is something else."""
+def dumped(kept: Kept) -> str:
+    """As it is kept."""
+    entries = [asdict(entry) for entry in sorted(kept.entries, key=lambda entry: entry.place)]
+    return json.dumps({"cluster": kept.cluster, "entries": [*entries, *map(json.loads, kept.strange)]})
+
+
+def loaded(text: str) -> Kept:
+    """What was kept; ValueError where it is something else altogether."""
     try:
-        return frozenset(
-            Entry(**{**fields, "purpose": Purpose(fields["purpose"]), "resource": Resource(fields["resource"])})
-            for fields in json.loads(text)
-        )
+        found = json.loads(text)
+        listed, cluster = list(found["entries"]), str(found["cluster"])
     except (TypeError, KeyError, ValueError) as error:
-        raise ValueError("it is no list of entries") from error
+        raise ValueError("it is no ledger") from error
+    entries, strange = set(), []
+    for one in listed:
+        try:
+            entries.add(Entry(**{**one, "purpose": Purpose(one["purpose"]), "resource": Resource(one["resource"])}))
+        except (TypeError, KeyError, ValueError):
+            strange.append(json.dumps(one))
+    return Kept(frozenset(entries), cluster, tuple(strange))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from floodwarden.core.assess import Gap
@@ -91,7 +91,8 @@ def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, aft
             if not _known(violation, told, outcome.findings) or (violation.action is Action.CONFLICT and not disputed)
         ]
         failed = {_about(change) for change in outcome.failed}
-        yield from _bounded([_difference(violation) for violation in fresh if violation.key not in failed])
+        for told_as in _by_event([violation for violation in fresh if violation.key not in failed]):
+            yield from _bounded([_difference(violation) for violation in told_as])
         if disputed and after[Type.COMPLIANT].reason is Reason.NOT_COMPLIANT:
             yield Notice(False, Reason.NOT_COMPLIANT, f"the policies agree now; {after[Type.COMPLIANT].message}")
     for type_, condition in after.items():
@@ -148,6 +149,14 @@ def _failed(change: Change, why: Unknown) -> Notice:
 
 def _wanted(change: Change) -> str:
     return worded(change.setting, change.value) if change.value is not None else "what brokers give it"
+
+
+def _by_event(violations: Iterable[Violation]) -> list[list[Violation]]:
+    """Each sort of Event for itself, so that of the urgent ones none is lost among the many."""
+    by_event: dict[Reason, list[Violation]] = defaultdict(list)
+    for violation in violations:
+        by_event[violation.event].append(violation)
+    return [some for _, some in sorted(by_event.items(), key=lambda one: one[0] is Reason.VIOLATION)]
 
 
 def _difference(violation: Violation) -> Notice:

@@ -75,11 +75,15 @@ class BrokerFound:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All that one audit read, topics by name; ``requests`` counts the requests it took."""
+    """All that one audit read, topics by name; ``requests`` counts the requests it took.
+
+    ``cluster`` is the id that the brokers have in common, empty where they tell none.
+    """
 
     topics: Mapping[str, TopicFound]
     brokers: tuple[BrokerFound, ...]
     requests: int
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -34,7 +34,9 @@ class Round:
     as of before the repairs. ``may_act`` tells, by a policy's name, whether it may still write: to be asked right before a write,
     because a policy may have been edited or deleted meanwhile, or the share lost. Nothing is written where it says no, also
     where ``Wishes.acts``. ``may_undo`` is the same for undoing, which needs no policy. ``at`` is the wall clock in seconds.
-    ``kafka_topics`` are the ``owners`` of topics as objects.
+
+    ``paused`` names policies that are not in force because they are paused: what was changed for them stays. ``kafka_topics`` are
+    the ``owners`` of topics as objects.
     """
 
     adapter: SettingsBroker
@@ -45,6 +47,7 @@ class Round:
     owners: Mapping[str, str] = field(default_factory=dict)
     kafka_topics: Mapping[str, Sequence[KafkaTopic]] = field(default_factory=dict)
     resources: Mapping[str, DeliveryPolicy] = field(default_factory=dict)
+    paused: frozenset[str] = frozenset()
     may_act: Callable[[str], bool] = _nobody
     may_undo: Callable[[], bool] = lambda: False
 

@@ -262,6 +262,15 @@ class TestEvents:
         assert more is None or notices[-1].message == more
         assert watch.tell(many) == []
 
+    def test_what_is_urgent_is_not_lost_among_the_many(self) -> None:
+        """Each sort of Event is bounded for itself, and differences in settings come last."""
+        hung = replace(violation("hung"), event=Reason.TRANSACTION_HUNG)
+        late = replace(violation("late"), event=Reason.UNREAD_EXPIRING)
+        many = audited(*(violation(f"topic-{number}") for number in range(9)), late, hung)
+        told = reasons(Watch().tell(many))
+        assert set(told[:2]) == {Reason.UNREAD_EXPIRING, Reason.TRANSACTION_HUNG}
+        assert told[2:] == [Reason.VIOLATION] * (EVENTS_AT_MOST + 1)
+
     def test_a_conflict(self) -> None:
         """Under its own reason."""
         assert reasons(Watch().tell(audited(violation(action=Action.CONFLICT)))) == [Reason.POLICY_CONFLICT]

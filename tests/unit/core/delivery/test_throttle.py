@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floodwarden.core.delivery.ledger import Entry, Place, Purpose, Resource, dumped, loaded
+from floodwarden.core.delivery.ledger import Entry, Kept, Place, Purpose, Resource, dumped, loaded
 from floodwarden.core.delivery.placement import Raise
 from floodwarden.core.delivery.throttle import (
     COPIES,
@@ -69,7 +69,8 @@ def test_what_somebody_else_has_set(place: Place, before: str, after: str | None
 
 def test_known_again_after_a_restart() -> None:
     """The ledger tells what was asked for, and for whom."""
-    entries = loaded(dumped(entries_for(BATCH, POLICY, 1000, NOTHING)))
+    kept = Kept(frozenset(entries_for(BATCH, POLICY, 1000, NOTHING)))
+    entries = loaded(dumped(kept)).entries
     assert asked_for(entries) == {one.partition: one for one in BATCH}
     assert {entry.policy for entry in entries} == {POLICY}
     assert {entry.purpose for entry in entries} == {Purpose.MOVE}
