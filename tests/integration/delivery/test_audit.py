@@ -56,8 +56,8 @@ def test_differences_are_told_once(shop: SettingsShop) -> None:
 
 
 def test_an_audit_writes_nothing_to_a_broker(shop: SettingsShop) -> None:
-    """By the brokers' own request log: no request of Floodwarden's changes anything, though there is something to change: a setting,
-    copies, and a retention that a group needs longer."""
+    """By the brokers' own request log no request of Floodwarden's changes anything, though there is something to change: a
+    setting, copies, and a retention that a group needs longer."""
     shop.make_single()
     shop.set_topic("min.insync.replicas=1", "retention.ms=60000")
     shop.kafka.produce(shop.topic, {0: 5})
