@@ -106,7 +106,7 @@ def test_what_is_told_of_acks(shop: SettingsShop) -> None:
 
     def told(status: Object) -> bool:
         (sentence,) = status.get("notVerified", [""])
-        return "the newest batch in 1 of 1 partitions, of 2 in all, is of an idempotent producer" in sentence
+        return "an idempotent producer asks for, and one wrote the newest batch in every partition that was looked at" in sentence
 
     shop.await_status(told, "idempotent producers", name="safe", kind="fwdp")
     shop.await_condition("Compliant", "True", "Compliant", name="safe", kind="fwdp")

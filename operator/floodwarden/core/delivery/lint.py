@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from floodwarden.core.delivery.effective import effective
+from floodwarden.core.delivery.producers import UNKNOWN_TO_BROKERS
 from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Values
 from floodwarden.core.delivery.violations import UNCLEAN, listed
 from floodwarden.core.delivery.wishes import RETENTION, TIMESTAMPS, Relation, Requirement, Wishes
@@ -47,7 +48,7 @@ def _doubtful_times(wishes: Wishes, topics: Sequence[TopicFound], brokers: Seque
 def unproven(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:
     """What is asked for and cannot be told from brokers and topics, a sentence for each."""
     if wishes.acks is not None:
-        yield f"acks {wishes.acks}: brokers do not keep what producers ask for"
+        yield f"acks {wishes.acks}: {UNKNOWN_TO_BROKERS}"
     if not any(need.setting == UNCLEAN for need in wishes.requirements):
         return
     roles = [broker.values.get("process.roles") for broker in brokers if not isinstance(broker.values, Unknown)]

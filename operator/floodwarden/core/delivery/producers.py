@@ -7,18 +7,18 @@ refuse idempotence with anything but acks=all. A batch without an id proves noth
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from floodwarden.core.delivery.violations import listed
+from floodwarden.core.delivery.violations import NAMED_AT_MOST
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Partition, Unknown
 
 SAMPLE: Final = 60  # partitions of which an audit looks at the newest batch
 PRODUCERS_KEPT: Final = 5  # ids of producers of one partition
 REASONS_TOLD: Final = 3
+UNKNOWN_TO_BROKERS: Final = "brokers do not keep what producers ask for, nor tell a client's name or version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,19 @@ def evidence(wishes: Wishes, partitions: Collection[Partition], newest: Mapping[
 
 
 def _sentences(partitions: Collection[Partition], newest: Mapping[Partition, Newest | Unknown]) -> Iterator[str]:
+    """Alike as long as the evidence is: each audit looks at other partitions, and a status is not to change by that."""
     seen = {partition: newest[partition] for partition in sorted(partitions) if partition in newest}
-    told = {one: found for one, found in seen.items() if isinstance(found, Newest) and found.idempotent is not None}
-    plain = [str(one) for one, found in told.items() if not found.idempotent]
-    if told:
-        ids = sorted({producer for found in told.values() for producer in found.producers})
-        named = f" (producer ids {listed([str(one) for one in ids])})" if ids else ""
-        every = f"{len(told) - len(plain)} of {len(told)} partitions"
-        every += f", of {len(partitions)} in all," if len(told) < len(partitions) else ""
+    told = {one: found.idempotent for one, found in seen.items() if isinstance(found, Newest) and found.idempotent is not None}
+    plain = [str(one) for one, idempotent in told.items() if not idempotent]
+    if len(plain) < len(told):
+        where = "some of the partitions looked at" if plain else "every partition that was looked at"
         yield (
-            f"brokers do not keep what producers ask for, but the newest batch in {every} is of an idempotent producer{named}, "
-            "whose client asks for acks=all"
+            f"acks=all is what an idempotent producer asks for, and one wrote the newest batch in {where}; brokers do not keep "
+            "what others ask for, nor tell a client's name or version"
         )
     else:
-        yield f"brokers do not keep what producers ask for, and no batch in the {len(partitions)} partitions tells it"
+        yield f"{UNKNOWN_TO_BROKERS}, and no batch that was looked at tells it"
     if plain:
-        yield f"the newest batch of {listed(plain)} is of a producer that is not idempotent: nobody can tell its acks"
-    reasons = Counter(found.detail for found in seen.values() if isinstance(found, Unknown))
-    yield from (why for why, _ in reasons.most_common(REASONS_TOLD))
+        named = ", ".join(plain[:NAMED_AT_MOST]) + (" and more" if len(plain) > NAMED_AT_MOST else "")
+        yield f"nobody can tell the acks of a producer that is not idempotent, and one wrote the newest batch of {named}"
+    yield from sorted({found.detail for found in seen.values() if isinstance(found, Unknown)})[:REASONS_TOLD]

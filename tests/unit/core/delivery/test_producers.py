@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floodwarden.api.deliverypolicy import TEXT_BYTES
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.producers import REASONS_TOLD, Newest, evidence, sample
 from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
-from tests.support.delivery import audited, survey, topic, wishes
+from tests.support.delivery import AWAY, audited, survey, topic, wishes
 
 ALL = wishes(acks="All")
 PARTITIONS = [Partition("orders", number) for number in range(4)]
 IDEMPOTENT, PLAIN, EMPTY = Newest(10, True, (7,)), Newest(10, False), Newest(0, None)
 DENIED = Unknown(UnknownReason.AUTHORIZATION_FAILED, "topic orders: allow Floodwarden's user Read on the topic (Kafka ACLs)")
-ASKS_ALL = "whose client asks for acks=all"
 
 
 def told(*newest: Newest | Unknown | None) -> list[str]:
@@ -27,12 +27,19 @@ def told(*newest: Newest | Unknown | None) -> list[str]:
     return [sentence.removeprefix("acks All: ") for sentence in sentences]
 
 
-KEPT = "brokers do not keep what producers ask for"
-NOTHING = f"{KEPT}, and no batch in the 4 partitions tells it"
+UNKNOWN = "brokers do not keep what producers ask for, nor tell a client's name or version"
+NOTHING = f"{UNKNOWN}, and no batch that was looked at tells it"
+NOT_ALL = "nobody can tell the acks of a producer that is not idempotent, and one wrote the newest batch of"
 
 
-def proven(how_many: str, ids: str = "") -> str:
-    return f"{KEPT}, but the newest batch in {how_many} is of an idempotent producer{ids}, {ASKS_ALL}"
+def proven(where: str) -> str:
+    return (
+        f"acks=all is what an idempotent producer asks for, and one wrote the newest batch in {where}; "
+        "brokers do not keep what others ask for, nor tell a client's name or version"
+    )
+
+
+EVERY, SOME = proven("every partition that was looked at"), proven("some of the partitions looked at")
 
 
 @pytest.mark.parametrize(
@@ -40,45 +47,50 @@ def proven(how_many: str, ids: str = "") -> str:
     [
         pytest.param([], [NOTHING], id="nothing looked at"),
         pytest.param([EMPTY] * 4, [NOTHING], id="nothing written"),
-        pytest.param([IDEMPOTENT] * 4, [proven("4 of 4 partitions", " (producer ids 7)")], id="all idempotent"),
-        pytest.param(
-            [Newest(1, True, (12, 3)), Newest(1, True, (3, 5))] * 2,
-            [proven("4 of 4 partitions", " (producer ids 3, 5, 12)")],
-            id="several producers",
-        ),
-        pytest.param(
-            [IDEMPOTENT, IDEMPOTENT],
-            [proven("2 of 2 partitions, of 4 in all,", " (producer ids 7)")],
-            id="some not looked at yet",
-        ),
-        pytest.param([IDEMPOTENT, EMPTY], [proven("1 of 1 partitions, of 4 in all,", " (producer ids 7)")], id="some empty"),
-        pytest.param(
-            [IDEMPOTENT, PLAIN, IDEMPOTENT, PLAIN],
-            [
-                proven("2 of 4 partitions", " (producer ids 7)"),
-                "the newest batch of orders-1, orders-3 is of a producer that is not idempotent: nobody can tell its acks",
-            ],
-            id="some not idempotent",
-        ),
-        pytest.param(
-            [PLAIN] * 4,
-            [
-                proven("0 of 4 partitions"),
-                "the newest batch of orders-0, orders-1, orders-2, orders-3 is of a producer that is not idempotent: "
-                "nobody can tell its acks",
-            ],
-            id="none idempotent",
-        ),
-        pytest.param(
-            [IDEMPOTENT, DENIED, DENIED],
-            [proven("1 of 1 partitions, of 4 in all,", " (producer ids 7)"), DENIED.detail],
-            id="not allowed",
-        ),
+        pytest.param([IDEMPOTENT] * 4, [EVERY], id="all idempotent"),
+        pytest.param([Newest(1, True, (12, 3)), Newest(1, True, (3, 5))] * 2, [EVERY], id="several producers"),
+        pytest.param([IDEMPOTENT, IDEMPOTENT], [EVERY], id="some not looked at yet"),
+        pytest.param([IDEMPOTENT, EMPTY], [EVERY], id="some empty"),
+        pytest.param([IDEMPOTENT, PLAIN, IDEMPOTENT, PLAIN], [SOME, f"{NOT_ALL} orders-1, orders-3"], id="some not idempotent"),
+        pytest.param([PLAIN] * 4, [NOTHING, f"{NOT_ALL} orders-0, orders-1, orders-2, orders-3"], id="none idempotent"),
+        pytest.param([IDEMPOTENT, DENIED, DENIED], [EVERY, DENIED.detail], id="not allowed"),
     ],
 )
 def test_what_is_told(newest: list[Newest | Unknown | None], sentences: list[str]) -> None:
-    """How many of how many, and which are not; a right that is missing once."""
+    """Whether all or some prove it, and which do not; a right that is missing once."""
     assert told(*newest) == sentences
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        pytest.param([IDEMPOTENT], id="all idempotent"),
+        pytest.param([PLAIN], id="none idempotent"),
+        pytest.param([IDEMPOTENT, PLAIN], id="some idempotent"),
+        pytest.param([IDEMPOTENT, PLAIN, DENIED, AWAY, AWAY], id="some not known"),
+    ],
+)
+def test_the_next_sample_changes_nothing(kinds: list[Newest | Unknown]) -> None:
+    """Of 360 partitions, 60 with each audit: a status is not written again because more of the same was found."""
+    partitions = [Partition("orders", number) for number in range(360)]
+    newest = {one: kinds[one.number % len(kinds)] for one in partitions}
+    after = [{one: newest[one] for one in partitions[:seen]} for seen in (60, 120, 360)]
+    assert len({evidence(ALL, partitions, seen) for seen in after}) == 1
+
+
+def test_another_producer_changes_nothing() -> None:
+    """Each run of a program has another producer id."""
+    one, other = ({PARTITIONS[0]: Newest(10, True, (number,))} for number in (7, 8))
+    assert evidence(ALL, PARTITIONS, one) == evidence(ALL, PARTITIONS, other)
+
+
+def test_what_is_proven_is_never_cut_off() -> None:
+    """A status has room for so much of each sentence; names of topics come last."""
+    partitions = [Partition("t" * 249, number) for number in range(9)]
+    first, second = evidence(ALL, partitions, {**dict.fromkeys(partitions, PLAIN), partitions[0]: IDEMPOTENT})
+    assert len(first) <= TEXT_BYTES
+    assert f"acks All: {NOT_ALL}" in second[:TEXT_BYTES]
+    assert second.endswith("-5 and more")
 
 
 def test_few_sentences() -> None:
@@ -97,7 +109,7 @@ def test_who_does_not_ask_for_acks_is_told_nothing() -> None:
 def test_it_is_said_once() -> None:
     """What was seen takes the place of what an audit says without looking at producers; other policies' words stay."""
     findings = audited(ALL, survey(topic()))
-    assert findings.unproven == (f"acks All: {KEPT}",)
+    assert findings.unproven == (f"acks All: {UNKNOWN}",)
     sentences = evidence(ALL, PARTITIONS, {PARTITIONS[0]: IDEMPOTENT, PARTITIONS[1]: PLAIN})
     assert with_seen(findings, [Seen(unproven=sentences)]).unproven == sentences
     assert with_seen(findings, [Seen(unproven=("acks Leader: x",)), Seen()]).unproven == (*findings.unproven, "acks Leader: x")
