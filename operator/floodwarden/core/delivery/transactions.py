@@ -184,8 +184,9 @@ def _end(wishes: Wishes, asked: TransactionWishes, found: Found) -> tuple[Action
     """What becomes of a hung transaction."""
     one = found.transaction
     if not asked.aborts:
-        by_hand = f"kafka-transactions abort --topic {one.partition.topic} --partition {one.partition.number}"
-        return Action.REPORT, f"end it with {by_hand} --start-offset {one.start}, or set spec.transactions.abort to Hung"
+        # A topic's name may be as long as all that a status has room for.
+        which = f"--partition {one.partition.number} --start-offset {one.start}, and its --topic"
+        return Action.REPORT, f"run kafka-transactions abort ({which}), or set spec.transactions.abort to Hung"
     if found.failure is not None:
         return Action.REPAIR, f"it could not be aborted: {found.failure.detail}"
     return Action.REPAIR, "it is aborted with the next audit" if wishes.acts else "mode Enforce would abort it"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floodwarden.api.deliverypolicy import TEXT_BYTES
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.seen import Seen
@@ -74,7 +75,7 @@ def test_an_open_transaction() -> None:
     ("policy", "action", "says"),
     [
         pytest.param(
-            asking(), Action.REPORT, "kafka-transactions abort --topic orders --partition 3 --start-offset 1234", id="by hand"
+            asking(), Action.REPORT, "kafka-transactions abort (--partition 3 --start-offset 1234, and its --topic)", id="by hand"
         ),
         pytest.param(asking(aborts=True, acts=False), Action.REPAIR, "mode Enforce would abort it", id="in mode Audit"),
         pytest.param(asking(aborts=True), Action.REPAIR, "it is aborted with the next audit", id="in mode Enforce"),
@@ -86,6 +87,14 @@ def test_a_hung_transaction(policy: Wishes, action: Action, says: str) -> None:
     assert (told.resource, told.setting, told.event) == ("producer 42 in orders-3", HUNG, Reason.TRANSACTION_HUNG)
     assert (told.where, told.action) == ("no coordinator knows it", action)
     assert says in told.reason
+
+
+def test_what_to_do_is_never_cut_off() -> None:
+    """However long the topic's name and the numbers are, a status has room for it."""
+    one = opened(partition=Partition("t" * 249, 99_999), start=2**63 - 1)
+    told = the(seen(asking(), replace(found(Forgotten(), one), stable=2**63 - 1)).violations)
+    assert len(told.reason) <= TEXT_BYTES
+    assert told.reason.endswith("or set spec.transactions.abort to Hung")
 
 
 def test_a_hung_transaction_that_could_not_be_aborted() -> None:
