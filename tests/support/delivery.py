@@ -20,6 +20,8 @@ AWAY = Unknown(UnknownReason.BROKER_UNREACHABLE, "away, for a test")
 OWN: Mapping[str, str] = {
     "auto.create.topics.enable": "false",
     "default.replication.factor": "3",
+    "log.flush.interval.messages": "1",
+    "log.flush.interval.ms": "1",
     MIN_IN_SYNC: "2",
     "offsets.topic.replication.factor": "3",
     "transaction.state.log.min.isr": "2",

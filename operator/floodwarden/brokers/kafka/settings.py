@@ -33,6 +33,8 @@ INTERNAL_SETTINGS: Final = ("min.insync.replicas",)
 OWN: Final = (
     "auto.create.topics.enable",
     "default.replication.factor",
+    "log.flush.interval.messages",
+    "log.flush.interval.ms",
     "min.insync.replicas",
     "offsets.retention.minutes",
     "offsets.topic.replication.factor",

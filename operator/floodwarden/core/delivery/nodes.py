@@ -6,8 +6,9 @@ None of this is ever written: it holds for everybody's topics, so it is for peop
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.effective import effective, gap_of, told
@@ -26,13 +27,18 @@ from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes, word
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 
+_INHERITED: Final = "it holds for topics that do not set it themselves"
+# A topic's key → the broker's. Where log.flush.interval.ms is unset that of the scheduler counts: told of topics that inherit it.
+_FLUSHES: Final[Mapping[str, str]] = {"flush.messages": "log.flush.interval.messages", "flush.ms": "log.flush.interval.ms"}
+
 
 @dataclass(frozen=True, slots=True)
 class _OfBroker:
-    """What a node's own setting should be for a policy, and why it matters."""
+    """What a node's own setting should be for a policy, and why it matters. ``optional``: it may be unset, which is well."""
 
     need: Requirement
     why: str
+    optional: bool = False
 
 
 def _for_brokers(wishes: Wishes) -> Iterator[_OfBroker]:
@@ -46,13 +52,15 @@ def _for_brokers(wishes: Wishes) -> Iterator[_OfBroker]:
             yield _OfBroker(need, "it is used for topics that are created from now on")
     if wishes.min_in_sync is not None:
         for setting, why in (
-            (MIN_IN_SYNC, "it holds for topics that do not set it themselves"),
+            (MIN_IN_SYNC, _INHERITED),
             ("transaction.state.log.min.isr", "it is used when the topic of transactions is created"),
         ):
             yield _OfBroker(Requirement(setting, Relation.AT_LEAST, str(wishes.min_in_sync)), why)
     for need in wishes.requirements:
         if need.setting == UNCLEAN:
-            yield _OfBroker(need, "it holds for topics that do not set it themselves")
+            yield _OfBroker(need, _INHERITED)
+        elif need.writable and need.setting in _FLUSHES:
+            yield _OfBroker(replace(need, setting=_FLUSHES[need.setting]), _INHERITED, optional=need.setting == "flush.ms")
 
 
 def of_brokers(wishes: Wishes, brokers: Sequence[BrokerFound], gaps: list[Gap]) -> Iterator[Violation]:
@@ -64,12 +72,17 @@ def of_brokers(wishes: Wishes, brokers: Sequence[BrokerFound], gaps: list[Gap]) 
             known.append((broker.id, broker.values))
     poor: set[int] = set()
     for asked in _for_brokers(wishes):
-        for value, ids in differing(asked.need, known, gaps).items():
+        judged = [one for one in known if not (asked.optional and _unset(one[1], asked.need.setting))]
+        for value, ids in differing(asked.need, judged, gaps).items():
             poor.update(ids)
             yield broker_violation(asked.need, value, ids, asked.why)
     need = Requirement("auto.create.topics.enable", Relation.EXACTLY, "false")
     for value, ids in differing(need, [(node, values) for node, values in known if node in poor], gaps).items():
         yield broker_violation(need, value, ids, "a topic that is created by its first message gets the defaults above")
+
+
+def _unset(values: Values, setting: str) -> bool:
+    return setting in values and values[setting].text is None
 
 
 def differing(need: Requirement, known: Sequence[tuple[int, Values]], gaps: list[Gap]) -> dict[Value, list[int]]:

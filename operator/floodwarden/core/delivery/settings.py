@@ -78,6 +78,14 @@ EXPLAINED: tuple[Explained, ...] = (
         "Messages that are only on the copies that are left, when those are lost as well.",
     ),
     Explained(
+        "replica placement",
+        "spec.replication.factor",
+        "Whether the copies of each partition are spread over as many racks (broker.rack) as there are, or as there are copies.",
+        "Copies in the same rack, or availability zone, are lost together with it.",
+        "Traffic between racks, for each copy in another one. Moved with kafka-reassign-partitions.",
+        "Messages whose copies were all in the rack that was lost.",
+    ),
+    Explained(
         "min.insync.replicas",
         "spec.replication.minInSync",
         "How many copies must have a message before a producer with acks=all is told that it is kept.",
@@ -108,6 +116,22 @@ EXPLAINED: tuple[Explained, ...] = (
         "It bounds how much may be lost when all machines that have a message lose power at once.",
         "Short times cost throughput, as flush.messages does.",
         "Messages older than this in the memory of machines that lost power.",
+    ),
+    Explained(
+        "log.flush.interval.messages",
+        "spec.flush (mode Sync, or everyMessages)",
+        "What topics get on a broker that do not set flush.messages. Unset, the operating system decides.",
+        "Topics that are created tomorrow get it as well, and nobody looks at them before something was lost.",
+        "As flush.messages costs, on all topics of the broker that do not set it.",
+        "Messages of topics that nobody knew were left in memory.",
+    ),
+    Explained(
+        "log.flush.interval.ms",
+        "spec.flush.every",
+        "What topics get on a broker that do not set flush.ms. Unset, log.flush.scheduler.interval.ms counts.",
+        "It bounds for topics that set nothing how much is lost when all machines that have a message lose power at once.",
+        "As flush.ms costs, on all topics of the broker that do not set it.",
+        "Messages of such topics, older than this, in the memory of machines that lost power.",
     ),
     Explained(
         "retention.ms",

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Value
 from floodwarden.core.delivery.violations import FACTOR, MIN_IN_SYNC, UNCLEAN, Action, Violation
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.wishes import Requirement, Wishes
 from floodwarden.core.reasons import Reason
-from tests.support.delivery import AWAY, CLEAN, DENIED, KEPT, audited, broker, lost, survey, the, topic, wishes
+from tests.support.delivery import (
+    AWAY,
+    CLEAN,
+    DENIED,
+    FLUSHED,
+    FLUSHED_MS,
+    KEPT,
+    NEVER,
+    audited,
+    broker,
+    lost,
+    survey,
+    the,
+    topic,
+    wishes,
+)
 
 CREATE = "auto.create.topics.enable"
 OFFSETS, STATE = "__consumer_offsets", "__transaction_state"
@@ -41,6 +57,55 @@ def test_a_node_that_differs(policy: Wishes, setting: str, bad: str, wanted: str
     assert (violation.wanted, violation.found, violation.where) == (wanted, bad, "file")
     assert audited(policy, survey(brokers=brokers)).changes == ()
     assert of_nodes(wishes(KEPT), brokers) == []
+
+
+LOG_FLUSH, LOG_FLUSH_MS = "log.flush.interval.messages", "log.flush.interval.ms"
+
+
+@pytest.mark.parametrize(
+    ("need", "given", "told"),
+    [
+        pytest.param(FLUSHED, {LOG_FLUSH: "5000"}, (LOG_FLUSH, "≤ 1000", "5000", Action.REPORT), id="messages"),
+        pytest.param(FLUSHED, {LOG_FLUSH: NEVER}, (LOG_FLUSH, "≤ 1000", NEVER, Action.REPORT), id="messages, never"),
+        pytest.param(FLUSHED, {LOG_FLUSH: "1000"}, None, id="messages, just enough"),
+        pytest.param(
+            FLUSHED_MS,
+            {LOG_FLUSH_MS: Value("5000", Source.FILE, live=False)},
+            (LOG_FLUSH_MS, "≤ 1000 (1s)", "5000 (5s)", Action.RESTART),
+            id="time",
+        ),
+        pytest.param(FLUSHED_MS, {LOG_FLUSH_MS: Value(None, Source.DEFAULT)}, None, id="time, unset"),
+        pytest.param(FLUSHED_MS, {LOG_FLUSH: NEVER}, None, id="of the other nothing is asked"),
+        pytest.param(replace(FLUSHED, writable=False), {LOG_FLUSH: NEVER}, None, id="nobody named it"),
+    ],
+)
+def test_what_topics_get_for_flushing(
+    need: Requirement, given: dict[str, str | Value], told: tuple[str, str, str, Action] | None
+) -> None:
+    """Told under the broker's own key, whether or not there is a topic that inherits it."""
+    findings = audited(wishes(need), survey(brokers=[broker(0), broker(1, given)]))
+    found = [(one.setting, one.wanted, one.found, one.action) for one in findings.violations]
+    assert found == ([] if told is None else [told])
+    assert findings.gaps == ()
+    assert {one.resource for one in findings.violations} <= {"broker 1"}
+
+
+@pytest.mark.parametrize(
+    ("need", "values", "detail"),
+    [
+        pytest.param(FLUSHED_MS, {}, "broker 1 does not tell log.flush.interval.ms", id="not told"),
+        pytest.param(
+            FLUSHED,
+            {LOG_FLUSH: Value(None, Source.FILE)},
+            "log.flush.interval.messages of broker 1 cannot be understood",
+            id="hidden",
+        ),
+    ],
+)
+def test_flushing_that_is_not_known(need: Requirement, values: dict[str, Value], detail: str) -> None:
+    """A gap, as with other settings."""
+    findings = audited(wishes(need), survey(brokers=[broker(0), BrokerFound(1, None, values, {})]))
+    assert ([gap.message for gap in findings.gaps], findings.violations) == ([detail], ())
 
 
 def test_nodes_that_are_alike_are_told_together() -> None:
