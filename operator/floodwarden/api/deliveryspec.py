@@ -92,7 +92,7 @@ class Replication(ApiModel):
     model_config = validated_by(
         Rule(
             "!has(self.factor) || !has(self.minInSync) || self.minInSync <= self.factor",
-            "must not be above factor: no write with acks=all would succeed",
+            "must not be above factor: older brokers refuse every write with acks=all, newer ones quietly lower it",
             ".minInSync",
             "FieldValueInvalid",
         ),

@@ -251,7 +251,10 @@ def _against_replication(wanted: Replication) -> Iterator[str]:
     if wanted.factor is None and wanted.min_in_sync is None and wanted.unclean_election is None:
         yield "spec.replication: set factor, minInSync or uncleanElection: an empty replication asks for nothing"
     if wanted.factor is not None and wanted.min_in_sync is not None and wanted.min_in_sync > wanted.factor:
-        yield "spec.replication.minInSync must not be above factor: no write with acks=all would succeed"
+        yield (
+            "spec.replication.minInSync must not be above factor: older brokers refuse every write with acks=all, "
+            "newer ones quietly lower it"
+        )
 
 
 def _against_broker(broker: MessageBroker) -> Iterator[str]:

@@ -6,9 +6,10 @@ Kafka's; another system's adapter brings its own requirements in ``wishes``.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.effective import Effective, effective, gap_of, told
@@ -28,6 +29,10 @@ from floodwarden.core.delivery.violations import (
 )
 from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown
+
+PLACEMENT: Final = "replica placement"
+# Newer ones take min.insync.replicas for no more than a partition has replicas.
+_NOT_HELD: Final = "older brokers refuse every write with acks=all, newer ones quietly lower it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +151,12 @@ def _of_topic(
 
 
 def _refusing(topic: TopicFound, found: Effective, factor: int) -> Iterator[Violation]:
-    """A topic that asks for more copies in sync than it has: it is as the policy asks, and takes no message."""
+    """A topic that asks for more copies in sync than it has: it is as the policy asks, and does not hold."""
     bound = Requirement(MIN_IN_SYNC, Relation.AT_MOST, str(factor))
     above = found.unmet(bound)
     if above:
         text, where = told(MIN_IN_SYNC, above)
-        reason = "no write with acks=all succeeds: raise the replication, or lower it"
+        reason = f"above its replicas it cannot hold: {_NOT_HELD}; raise the replication"
         yield Violation(name_of(topic), MIN_IN_SYNC, f"{bound}, its replicas", text, where, Action.REPORT, reason)
 
 
@@ -191,7 +196,7 @@ def _against(wishes: Wishes, need: Requirement, value: str | None, copies: Copie
     if factor is None or in_sync is None:
         return "how many replicas the topic has is not known"
     if wanted > factor:
-        return f"its replication factor is {factor}: no write with acks=all would succeed any more; raise the replication first"
+        return f"its replication factor is {factor}, above which it cannot hold: {_NOT_HELD}; raise the replication first"
     if wanted == factor and wishes.factor != wanted:
         return f"its replication factor is just {factor}: writes would stop with the first broker that restarts; raise it first"
     if wanted > in_sync:  # replicas that are still being made count as replicas
@@ -224,6 +229,7 @@ def _of_placement(
             action, reason = _raising(wishes, brokers, owner) if rival is None else (Action.CONFLICT, rival)
             found = f"{factor}" + (f" in partitions {numbers(few)}" if few and len(few) < len(topic.placements) else "")
             yield Violation(name_of(topic), FACTOR, f"≥ {wishes.factor}", found, "topic", action, reason)
+        yield from _spread(topic, brokers)
     behind = [placement for placement in topic.placements if len(placement.in_sync) < len(placement.replicas)]
     if behind:
         worst = min(behind, key=lambda placement: len(placement.in_sync))
@@ -232,6 +238,29 @@ def _of_placement(
         if wishes.min_in_sync is not None and len(worst.in_sync) < wishes.min_in_sync:
             reason = f"below the {wishes.min_in_sync} that are wanted in sync: {reason}"
         yield Violation(name_of(topic), IN_SYNC, "all", found, "topic", Action.REPORT, reason)
+
+
+def _spread(topic: TopicFound, brokers: Sequence[BrokerFound]) -> Iterator[Violation]:
+    """Partitions whose copies are in fewer racks than they could be; those of which a broker's rack is not known do not count."""
+    assert not isinstance(topic.placements, Unknown)
+    rack_of = {broker.id: broker.rack for broker in brokers if broker.rack is not None}
+    racks = len(set(rack_of.values()))
+    narrow = [
+        placement
+        for placement in topic.placements
+        if rack_of.keys() >= set(placement.replicas)
+        and len({rack_of[node] for node in placement.replicas}) < min(len(placement.replicas), racks)
+    ]
+    if narrow:
+        shared = sorted({rack for placement in narrow for rack in _shared([rack_of[node] for node in placement.replicas])})
+        found = f"copies of partitions {numbers(narrow)} share rack{'s' if len(shared) > 1 else ''} {listed(shared)}"
+        wanted = f"spread over {max(min(len(placement.replicas), racks) for placement in narrow)} racks"
+        reason = "a rack that is lost takes more copies than it must: move some with kafka-reassign-partitions"
+        yield Violation(name_of(topic), PLACEMENT, wanted, found, "topic", Action.REPORT, reason)
+
+
+def _shared(racks: Sequence[str]) -> set[str]:
+    return {rack for rack, copies in Counter(racks).items() if copies > 1}
 
 
 def _raising(wishes: Wishes, brokers: Sequence[BrokerFound], owner: str | None) -> tuple[Action, str]:
