@@ -12,7 +12,7 @@ from typing import Final
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.guard import Late
 from floodwarden.core.delivery.keeping import RETENTION, Keeping, compacted
-from floodwarden.core.delivery.readers import span
+from floodwarden.core.delivery.readers import coarse, span
 from floodwarden.core.delivery.survey import Survey
 from floodwarden.core.delivery.violations import Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes, worded
@@ -39,7 +39,7 @@ class Around:
 def of_late(wishes: Wishes, late: Late, keeping: Keeping, around: Around) -> Iterator[Violation]:
     """What a group on a topic stands to lose, and what it has lost."""
     if late.lost:
-        found = f"{sum(late.lost.values())} in {_partitions(late.lost, counts=True)}"
+        found = f"{_about(sum(late.lost.values()))} in {_partitions(late.lost, late.lost)}"
         reason = "they were deleted before the group had read them: lengthen the retention, or delete the group if nobody uses it"
         yield Violation(late.resource, LOST, "none", found, WHERE, Action.REPORT, reason, Reason.UNREAD_EXPIRED)
     if late.expiring:
@@ -47,7 +47,7 @@ def of_late(wishes: Wishes, late: Late, keeping: Keeping, around: Around) -> Ite
         found = f"{_about(late.count)} in {_partitions(late.expiring)} expire {left(late, keeping, around)}"
         yield Violation(late.resource, UNREAD, "read before they expire", found, WHERE, action, reason, Reason.UNREAD_EXPIRING)
     if late.crowded and keeping.largest is not None:
-        unread, kept = _size(max(late.crowded.values())), _size(keeping.largest)
+        unread, kept = _size(max(late.crowded.values()), rough=True), _size(keeping.largest)
         found = f"about {unread} of the {kept} that are kept in {_partitions(late.crowded)}"
         reason = (
             "new messages will push unread ones out: speed up its consumers, or raise retention.bytes, which is left to people"
@@ -88,8 +88,8 @@ def left(late: Late, keeping: Keeping, around: Around) -> str:
     known = [time for time in times if time is not None and not isinstance(time, Unknown)]
     if len(known) < len(times):
         return f"within {span(most / 1000)}"
-    milliseconds = min(max(0, min(known) + in_force - around.now), most)
-    return f"in {span(milliseconds / 1000)} at the earliest" if milliseconds else "at any moment"
+    step = coarse(min(min(known) + in_force - around.now, most) / 1000)
+    return f"in {span(step)} at the earliest" if step else "at any moment"
 
 
 def last_call(late: Late, keeping: Keeping, around: Around) -> Notice:
@@ -103,14 +103,23 @@ def last_call(late: Late, keeping: Keeping, around: Around) -> Notice:
 
 
 def not_proven(
-    wishes: Wishes, late: Collection[Late], survey: Survey, forgotten_after: float | None, watched: Iterable[Keeping]
+    wishes: Wishes,
+    late: Collection[Late],
+    survey: Survey,
+    forgotten_after: float | None,
+    watched: Iterable[Keeping],
+    partly: Iterable[tuple[str, str]] = (),
 ) -> Iterator[str]:
-    """What a guard cannot promise, in sentences. ``forgotten_after``: seconds for which brokers keep an empty group's commits."""
+    """What a guard cannot promise, in sentences. ``forgotten_after``: seconds for which brokers keep an empty group's commits;
+    ``partly``: groups and topics of which they have never committed some partitions."""
     squeezed = sorted(
         one.name for one in survey.topics.values() if not one.internal and wishes.matches(one.name) and compacted(one)
     )
     if squeezed:
         yield f"compacted topics may lose a message to a newer one of the same key before it is read: {listed(squeezed)}"
+    some = [f"{group} on {topic}" for group, topic in sorted(partly)]
+    if some:
+        yield f"partitions with messages that a group has never committed are not guarded: {listed(some)}"
     for one in late:
         if one.beyond:
             where = f"the end of {_partitions(one.beyond)}"
@@ -123,23 +132,25 @@ def not_proven(
         )
 
 
-def _partitions(numbers: Mapping[int, object] | Collection[int], *, counts: bool = False) -> str:
-    shown = [
-        f"{number} ({numbers[number]})" if counts and isinstance(numbers, Mapping) else str(number) for number in sorted(numbers)
-    ]
+def _partitions(numbers: Collection[int], counts: Mapping[int, int] | None = None) -> str:
+    shown = [f"{number} ({_about(counts[number])})" if counts is not None else str(number) for number in sorted(numbers)]
     return f"partition{'s' if len(shown) > 1 else ''} {listed(shown)}"
 
 
 def _about(count: int) -> str:
     """Exact below a hundred, above it two digits."""
-    if count < 100:
-        return str(count)
-    digits = 10 ** (len(str(count)) - 2)
-    return f"about {count // digits * digits}"
+    return str(count) if count < 100 else f"about {_rough(count):,}"
 
 
-def _size(count: int) -> str:
+def _rough(count: int) -> int:
+    """Two digits of it, rounded down."""
+    digits = int(10 ** max(0, len(str(count)) - 2))
+    return count // digits * digits
+
+
+def _size(count: int, *, rough: bool = False) -> str:
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size:
-            return f"{count / size:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{count} bytes"
+            shown = str(_rough(count // size)) if rough and count >= 100 * size else f"{count / size:.1f}".removesuffix(".0")
+            return f"{shown} {unit}"
+    return f"{_rough(count) if rough else count} bytes"

@@ -71,6 +71,20 @@ def unread_of(group: GroupFound, extents: ExtentsOf) -> Iterator[Partition]:
             yield partition
 
 
+def partly_committed(found: GroupsFound, extents: ExtentsOf) -> Iterator[tuple[str, str]]:
+    """Groups, each with a topic of which it has committed some partitions and never others that have messages."""
+    for group in found.groups:
+        if isinstance(group.committed, Unknown):
+            continue
+        for topic in sorted({partition.topic for partition in group.committed}):
+            of_topic = extents.get(topic, {})
+            if isinstance(of_topic, Unknown):
+                continue
+            filled = {one for one, extent in of_topic.items() if not isinstance(extent, Unknown) and extent[0] < extent[1]}
+            if filled - group.committed.keys():
+                yield group.name, topic
+
+
 def below_start(found: GroupsFound, extents: ExtentsOf) -> list[str]:
     """The groups that have lost messages, if what they had committed before the logs' starts were read still holds."""
     return [group.name for group in found.groups if any(offset < start for _, offset, (start, _) in _known(group, extents))]

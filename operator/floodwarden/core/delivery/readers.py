@@ -19,6 +19,13 @@ LASTING: Final = 300.0  # seconds, and so many audits, after which a state is no
 LASTING_AUDITS: Final = 3
 LEFT_SHARE: Final = 0.25  # of offsets.retention.minutes that is left when it is told
 OFFSETS_RETENTION: Final = "offsets.retention.minutes"
+# Of times left, in seconds: none, minutes, hours and days.
+_STEPS: Final = (
+    0.0,
+    *(60.0 * minutes for minutes in (1, 2, 5, 10, 20, 30)),
+    *(3_600.0 * hours for hours in (1, 2, 3, 4, 6, 8, 12, 18)),
+    *(86_400.0 * days for days in (1, 2, 3, 4, 5, 6, 7, 10, 14, 21, 30, 60, 90, 180, 360)),
+)
 
 Commits = Mapping[Partition, int | Unknown]
 """The next offset that a group will read of each partition; those it never committed are not among them."""
@@ -135,7 +142,7 @@ def of_groups(reads: Reads, standing: Spells, forgotten_after: float | None, at:
             continue
         left = spell.since + forgotten_after - at
         if left < LEFT_SHARE * forgotten_after:
-            found = f"forgotten within {span(left)}" if left > 0 else "forgotten at any moment"
+            found = f"forgotten by {_time(spell.since + forgotten_after)}" if left > 0 else "forgotten at any moment"
             since = f"no members since {_time(spell.since)} at the latest"
             reason = f"{since}: start it, or it may skip what is unread in {_named(topics)}"
             yield _of_group(group, "committed offsets", "kept until it is back", found, reason, OFFSETS_RETENTION)
@@ -161,6 +168,12 @@ def span(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{int(seconds // length)}{unit}"
     return f"{max(0, int(seconds))}s"
+
+
+def coarse(seconds: float) -> float:
+    """A time left, rounded down to a step of few, so that a status does not change with every audit; 0 for what is next to
+    nothing."""
+    return max(step for step in _STEPS if step <= max(0.0, seconds))
 
 
 def _of_group(group: str, setting: str, wanted: str, found: str, reason: str, where: str = "coordinator") -> Violation:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.expiry import CROWDED, LOST, UNREAD, Around, left, not_proven, of_late
-from floodwarden.core.delivery.guard import POSITIONS_AT_MOST, Facts, Late, lates, worst
+from floodwarden.core.delivery.guard import POSITIONS_AT_MOST, Facts, Late, lates, partly_committed, worst
 from floodwarden.core.delivery.keeping import Keeping, Moments, keepings, moments, own_retention
 from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
 from floodwarden.core.delivery.readers import GroupFound, GroupsFound
@@ -258,6 +258,9 @@ class TestWords:
         ("written", "keeping", "expected"),
         [
             pytest.param({0: NOW - 20 * HOUR, 3: NOW - 19 * HOUR}, USUAL, "in 4h at the earliest", id="by the oldest"),
+            pytest.param({0: NOW - 19 * HOUR + 1, 3: NOW}, USUAL, "in 4h at the earliest", id="in steps: five"),
+            pytest.param({0: NOW - 20 * HOUR + 1, 3: NOW}, USUAL, "in 4h at the earliest", id="in steps: four"),
+            pytest.param({0: NOW - 24 * HOUR + 59_999, 3: NOW}, USUAL, "at any moment", id="less than a minute"),
             pytest.param({0: NOW - 24 * HOUR - 1, 3: NOW}, USUAL, "at any moment", id="already"),
             pytest.param({0: NOW + DAY, 3: NOW + DAY}, USUAL, "in 6h at the earliest", id="from the future"),
             pytest.param({0: NOW - 20 * HOUR}, USUAL, "within 6h", id="one is not known"),
@@ -274,11 +277,11 @@ class TestWords:
 
     def test_all_there_is_to_tell(self) -> None:
         """Each with its own key, so that each has its Event."""
-        one = Late("orders", "billing", expiring={0: (5, 4321), 3: (7, 1)}, lost={1: 3, 0: 4}, crowded={2: 900 * 2**20})
+        one = Late("orders", "billing", expiring={0: (5, 4321), 3: (7, 1)}, lost={1: 3, 0: 1234}, crowded={2: 987 * 2**20})
         told = {found.setting: found for found in of_late(guard(None), one, Keeping("orders", DAY, 2**30), Around(NOW))}
-        assert told[UNREAD].found == "about 4300 in partitions 0, 3 expire within 6h"
-        assert told[LOST].found == "7 in partitions 0 (4), 1 (3)"
-        assert told[CROWDED].found == "about 900 MiB of the 1 GiB that are kept in partition 2"
+        assert told[UNREAD].found == "about 4,300 in partitions 0, 3 expire within 6h"
+        assert told[LOST].found == "about 1,200 in partitions 0 (about 1,200), 1 (3)"
+        assert told[CROWDED].found == "about 980 MiB of the 1 GiB that are kept in partition 2"
         assert {found.resource for found in told.values()} == {"topic orders, group billing"}
         assert [found.event for found in told.values()] == [Reason.UNREAD_EXPIRED, Reason.UNREAD_EXPIRING, Reason.UNREAD_EXPIRING]
         assert {found.action for found in told.values()} == {Action.REPORT}
@@ -299,6 +302,43 @@ class TestWords:
         found = the(list(of_late(guard(), Late("orders", "billing", expiring={0: (5, 1)}), USUAL, around)))
         assert found.action is action
         assert says in found.reason
+
+    @pytest.mark.parametrize(
+        ("extents", "committed", "partly"),
+        [
+            pytest.param({0: (0, 5), 1: (0, 5)}, {0: 5}, True, id="some and not others"),
+            pytest.param({0: (0, 5), 1: (0, 5)}, {0: 5, 1: AWAY}, False, id="all, one of them is not known"),
+            pytest.param({0: (0, 5), 1: (7, 7)}, {0: 5}, False, id="the others have no messages"),
+            pytest.param({0: (0, 5), 1: AWAY}, {0: 5}, False, id="whether the others have any is not known"),
+            pytest.param({0: (0, 5), 1: (0, 5)}, {}, False, id="none: it is not known as a reader"),
+            pytest.param(AWAY, {0: 5}, False, id="nothing is known"),
+        ],
+    )
+    def test_partitions_that_were_never_committed(
+        self,
+        extents: Mapping[int, tuple[int, int] | Unknown] | Unknown,
+        committed: Mapping[int, int | Unknown],
+        partly: bool,
+    ) -> None:
+        """They are not guarded, and it is said of which groups and topics."""
+        commits = {Partition("orders", number): offset for number, offset in committed.items()}
+        of_topic = (
+            extents
+            if isinstance(extents, Unknown)
+            else {Partition("orders", number): extent for number, extent in extents.items()}
+        )
+        group = GroupFound("billing", GroupPhase.STABLE, commits)
+        found = list(partly_committed(GroupsFound((group,)), {"orders": of_topic}))
+        assert found == ([("billing", "orders")] if partly else [])
+
+    def test_many_partitions_that_were_never_committed(self) -> None:
+        """One sentence, however many they are."""
+        partly = [(f"group-{number}", "orders") for number in range(7)]
+        (sentence,) = not_proven(guard(), [], survey(topic()), None, [], partly)
+        assert sentence == (
+            "partitions with messages that a group has never committed are not guarded: group-0 on orders, group-1 on orders, "
+            "group-2 on orders, group-3 on orders, group-4 on orders and 2 more"
+        )
 
     def test_compacted_topics(self) -> None:
         """What no retention keeps is said once, with the topics."""

@@ -111,7 +111,7 @@ def test_share_groups() -> None:
 @pytest.mark.parametrize(
     ("away", "reads", "forgotten_after", "found"),
     [
-        pytest.param(0.75 * WEEK + 60, READS, WEEK, "forgotten within 41h", id="a quarter is left"),
+        pytest.param(0.75 * WEEK + 60, READS, WEEK, "forgotten by 2027-01-22 08:00 UTC", id="a quarter is left"),
         pytest.param(0.75 * WEEK - 60, READS, WEEK, None, id="more is left"),
         pytest.param(WEEK, READS, WEEK, "forgotten at any moment", id="it is time"),
         pytest.param(WEEK, replace(READS, waiting={}), WEEK, None, id="nothing unread"),

@@ -352,7 +352,7 @@ async def test_behind_even_the_extended_retention() -> None:
     one = await seen(world, policy)
     (notice,) = one.notices
     assert (notice.warning, notice.reason) == (True, Reason.UNREAD_EXPIRING)
-    assert "expire in 11h at the earliest, although retention.ms is extended to 172800000 (2d)" in notice.message
+    assert "expire in 8h at the earliest, although retention.ms is extended to 172800000 (2d)" in notice.message
     assert the(one.violations).action is Action.REPORT
     assert (await seen(world, policy)).notices == ()
 
