@@ -8,6 +8,7 @@ from typing import cast
 from floodwarden.brokers.abilities import Abilities
 from floodwarden.brokers.base import BrokerError, SettingsBroker
 from floodwarden.cluster.ledger import LedgerClient, LedgerProblem, Page
+from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.keeping import RETENTION
 from floodwarden.core.delivery.ledger import Entry, loaded
 from floodwarden.core.delivery.readers import Commits, Extents, Firsts, GroupFound, GroupsFound
@@ -61,6 +62,9 @@ class World:
         self.committed: dict[str, dict[str, int | Unknown]] = {}
         self.phases: dict[str, GroupPhase] = {}
         self.failed: tuple[Unknown, ...] = ()
+        self.hidden: dict[str, Unknown | None] = {}  # groups that are not listed, and what their coordinator says instead of them
+        self.findings: dict[str, Findings] = {}
+        self.paused: frozenset[str] = frozenset()
         self.owners: dict[str, str] = {}
         self.refuses: Unknown | None = None
         self.away = 0  # surveys that find nobody there
@@ -117,11 +121,12 @@ class World:
             adapter=cast(SettingsBroker, self),
             survey=found,
             policies=policies,
-            findings={},
+            findings=self.findings,
             at=self.now,
             owners=self.owners,
             may_act=lambda _: self.may,
             may_undo=lambda: self.may,
+            paused=self.paused,
         )
         return await self.look.look(round)
 
@@ -173,15 +178,16 @@ class World:
 
     async def groups(self, nodes: Collection[int]) -> GroupsFound:
         self._ask("groups")
-        found = [GroupFound(name, self.phases.get(name, GroupPhase.STABLE), self._commits(name)) for name in self.committed]
+        told = [name for name in self.committed if name not in self.hidden]
+        found = [GroupFound(name, self.phases.get(name, GroupPhase.STABLE), self._commits(name)) for name in told]
         return GroupsFound(tuple(found), self.failed)
 
     async def commits(self, groups: Collection[str]) -> Mapping[str, Commits | Unknown]:
         self._ask("commits")
-        return {name: self._commits(name) for name in groups}
+        return {name: self.hidden.get(name) or self._commits(name) for name in groups}
 
     def _commits(self, group: str) -> Commits:
-        return {Partition(name, 0): offset for name, offset in self.committed[group].items()}
+        return {Partition(name, 0): offset for name, offset in self.committed.get(group, {}).items()}
 
     async def assigned(self, groups: Collection[str]) -> Mapping[str, frozenset[Partition] | Unknown]:
         self._ask("assigned")

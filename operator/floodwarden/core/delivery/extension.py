@@ -2,6 +2,10 @@
 
 An entry is written down before the retention is, and dropped once it is put back. So whatever was cut short in between, the
 topic's own value says how far it came: it is what we wrote, what was there before, or what somebody else has set since.
+
+It is put back only once two audits in a row have found that nothing unread needs it. One alone may be wrong without knowing:
+brokers leave groups out of their lists without a word, where the user may not see them or their coordinator just moves.
+``guarding`` asks for those that were late by name; but what was seen before a restart is not known after it.
 """
 
 from __future__ import annotations
@@ -66,11 +70,13 @@ def standing(entry: Entry, topic: TopicFound | None, *, missing: bool) -> Standi
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done now. ``drop`` are entries of which nothing is left to be undone, with how they stand."""
+    """What is to be done now. ``drop`` are entries of which nothing is left to be undone, with how they stand; ``free`` are
+    topics whose extension nothing needs by this audit."""
 
     extend: tuple[Extension, ...] = ()
     restore: tuple[Restoring, ...] = ()
     drop: Mapping[Entry, Standing] | None = None
+    free: frozenset[str] = frozenset()
 
 
 def plan(
@@ -83,8 +89,13 @@ def plan(
     *,
     missing: Collection[str],
     hands_off: Collection[str],
+    disputed: Collection[str] = (),
+    paused: Collection[str] = (),
+    free_before: Collection[str] = (),
 ) -> Plan:
-    """``acting``: the policies that may write; ``late``: by topic; ``hands_off``: topics that others have, or have changed."""
+    """``acting``: the policies that may write; ``late``: by topic; ``hands_off``: topics that others have, or have changed;
+    ``disputed``: those whose retention may be put back to what it was before only; ``paused``: policies whose extensions stay;
+    ``free_before``: ``Plan.free`` of the audit before."""
     extend = tuple(
         extension
         for topic, some in late.items()
@@ -93,15 +104,19 @@ def plan(
     wanted = {extension.topic for extension in extend}
     restore: list[Restoring] = []
     drop: dict[Entry, Standing] = {}
+    free: set[str] = set()
     for entry in sorted(entries):
         stands = standing(entry, survey.topics.get(entry.name), missing=entry.name in missing)
         if stands is Standing.IN_FORCE and _free(entry.name, keepings, late.get(entry.name, ()), found):
-            restore.append(Restoring(entry, _value(entry, keepings[entry.name], acting)))
+            free.add(entry.name)
+            if entry.name in free_before and entry.policy not in paused:
+                asking = acting if entry.name not in disputed else ()
+                restore.append(Restoring(entry, _value(entry, keepings[entry.name], asking)))
         elif stands in (Standing.THEIRS, Standing.GONE) or (stands is Standing.NOT_YET and entry.name not in wanted):
             drop[entry] = stands
     # What somebody has just changed is left to them.
     changed = {entry.name for entry, stands in drop.items() if stands is Standing.THEIRS}
-    return Plan(tuple(one for one in extend if one.topic not in changed), tuple(restore), drop)
+    return Plan(tuple(one for one in extend if one.topic not in changed), tuple(restore), drop, frozenset(free))
 
 
 def _extension(keeping: Keeping, late: Iterable[Late], acting: Collection[Wishes]) -> Extension | None:

@@ -18,12 +18,32 @@ from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.effective import gap_of
 from floodwarden.core.delivery.expiry import Around, last_call, not_proven, of_late
 from floodwarden.core.delivery.extension import Plan, plan
-from floodwarden.core.delivery.guard import Facts, Late, below_start, by_topic, lates, unread_of, with_commits, worst
-from floodwarden.core.delivery.keeping import SETTINGS, Keeping, Moments, keepings, moments
+from floodwarden.core.delivery.guard import (
+    Facts,
+    Late,
+    below_start,
+    by_topic,
+    lates,
+    partly_committed,
+    unread_of,
+    with_commits,
+    worst,
+)
+from floodwarden.core.delivery.keeping import RETENTION, SETTINGS, Keeping, Moments, keepings, moments
 from floodwarden.core.delivery.ledger import Entry, Purpose
-from floodwarden.core.delivery.readers import NONE, OFFSETS_RETENTION, GroupsFound, Reads, not_seen, of_groups, spells
+from floodwarden.core.delivery.readers import (
+    NONE,
+    OFFSETS_RETENTION,
+    GroupFound,
+    GroupsFound,
+    Reads,
+    not_seen,
+    of_groups,
+    spells,
+)
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import BrokerFound
+from floodwarden.core.delivery.violations import Action, name_of
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
@@ -56,6 +76,8 @@ class Guarding:
         self._named: dict[str, frozenset[str]] = {}  # the resources of each policy's violations: what stays told while unknown
         self._theirs: set[str] = set()  # topics whose retention somebody changed while it was extended, until they are not late
         self._called: set[tuple[str, str, str]] = set()  # policies, topics and groups for which the last call was made
+        self._waited_for: set[str] = set()  # groups because of which something is extended, as of when they were last seen
+        self._free: frozenset[str] = frozenset()  # topics whose extension nothing needed, by the last audit
 
     def settings(self, policies: Collection[Wishes]) -> Collection[str]:
         """See ``Look.settings``."""
@@ -65,15 +87,16 @@ class Guarding:
         """See ``Look.look``."""
         asking = [one for one in round.policies if one.guarded or one.acknowledged_late]
         if not asking and not self._entries:
-            self._spells, self._named = NONE, {}
+            self._spells, self._named, self._waited_for = NONE, {}, set()
             return {}
         unread = round.adapter.abilities.unread
         if unread is None:
             return {one.name: Seen(unproven=(CANNOT,)) for one in asking}
         gaps: dict[str, list[Gap]] = defaultdict(list)
+        free_before, self._free = self._free, frozenset()  # an audit that fails in between agrees with none
         try:
             found = await self._read(unread, round, asking, gaps)
-            done = await self._act(found, round)
+            done = await self._act(found, round, free_before)
             around = await self._around(unread, found, round, done)
         except BrokerError as error:  # what was told stays told
             gap = Gap(Reason(error.reason.value), str(error))
@@ -90,7 +113,7 @@ class Guarding:
 
     async def _read(self, unread: UnreadMessages, round: Round, asking: Collection[Wishes], gaps: dict[str, list[Gap]]) -> _Found:
         watched = keepings(round.survey, asking, self._entries, gaps)
-        groups = await unread.groups([broker.id for broker in round.survey.brokers])
+        groups = await self._groups(unread, round)
         self._spells = spells(self._spells, groups, round.at)
         silent = [group.name for group in groups.groups if group.uncommitted]
         assigned = await unread.assigned(silent) if silent else {}
@@ -111,6 +134,15 @@ class Guarding:
         facts = Facts(extents, firsts, sizes)
         return _Found(groups, watched, facts, assigned, list(lates(groups, watched, when, facts)), missing)
 
+    async def _groups(self, unread: UnreadMessages, round: Round) -> GroupsFound:
+        """All groups that are told, and those that are waited for and were not: that one is not listed does not say that it is
+        gone, but its coordinator tells, or says why it does not."""
+        groups = await unread.groups([broker.id for broker in round.survey.brokers])
+        missing = sorted(self._waited_for - {group.name for group in groups.groups})
+        commits = await unread.commits(missing) if missing else {}
+        found = (GroupFound(name, None, commits[name]) for name in missing)
+        return replace(groups, groups=(*groups.groups, *found))
+
     def _moments(self, watched: Mapping[str, Keeping], round: Round) -> dict[str, Moments | None]:
         acting = [one for one in round.policies if one.guarded and one.acts and one.extend_to is not None]
         now = int(round.at * 1000)
@@ -118,7 +150,7 @@ class Guarding:
             topic: moments(keeping, now, acting=any(one.matches(topic) for one in acting)) for topic, keeping in watched.items()
         }
 
-    async def _act(self, found: _Found, round: Round) -> Done:
+    async def _act(self, found: _Found, round: Round, free_before: Collection[str]) -> Done:
         """Extend and put back what may be; ``found.keepings`` then says how it is."""
         late = by_topic(found.late)
         self._theirs &= {topic for topic, some in late.items() if any(one.expiring for one in some)}
@@ -133,12 +165,22 @@ class Guarding:
             round.survey,
             missing=found.missing,
             hands_off={*round.owners, *self._theirs},
+            disputed=_disputed(found, round),
+            paused=round.paused,
+            free_before=free_before,
         )
         done = await self._extending.carry_out(planned, round)
+        self._free = planned.free
+        self._wait_for(found)
         self._theirs |= done.theirs
         for topic, to in done.extended.items():
             found.keepings[topic] = replace(found.keepings[topic], extended=to)
         return done
+
+    def _wait_for(self, found: _Found) -> None:
+        unknown = {group.name for group in found.groups.groups if isinstance(group.committed, Unknown)}
+        late = {one.group for one in found.late if one.topic in self._entries and (one.expiring or one.holds)}
+        self._waited_for = late | (self._waited_for & unknown)
 
     async def _around(self, unread: UnreadMessages, found: _Found, round: Round, done: Done) -> Around:
         positions = worst(found.late)
@@ -160,7 +202,8 @@ class Guarding:
                 violations += of_late(wishes, one, found.keepings[one.topic], around)
                 gaps += map(gap_of, one.unknown)
             notices += self._last_calls(wishes.name, mine, found, around)
-            unproven += not_proven(wishes, mine, round.survey, forgotten_after, found.keepings.values())
+            partly = [one for one in partly_committed(found.groups, found.facts.extents) if _matched(one[1], round, [wishes])]
+            unproven += not_proven(wishes, mine, round.survey, forgotten_after, found.keepings.values(), partly)
         return self._kept(wishes.name, Seen(tuple(violations), tuple(dict.fromkeys(gaps)), tuple(unproven), tuple(notices)))
 
     def _last_calls(self, name: str, mine: Iterable[Late], found: _Found, around: Around) -> Iterator[Notice]:
@@ -187,6 +230,18 @@ def _mentioned(groups: GroupsFound, assigned: Mapping[str, frozenset[Partition] 
 def _matched(topic: str, round: Round, policies: Iterable[Wishes]) -> bool:
     found = round.survey.topics.get(topic)
     return found is not None and not found.internal and any(one.matches(topic) for one in policies)
+
+
+def _disputed(found: _Found, round: Round) -> set[str]:
+    """Topics whose retention is not to be what policies ask for: others have them, or policies do not agree."""
+    told = {
+        violation.resource
+        for findings in round.findings.values()
+        for violation in findings.violations
+        if violation.setting == RETENTION and violation.action in (Action.CONFLICT, Action.OWNER)
+    }
+    topics = round.survey.topics.values()
+    return {*round.owners, *(topic.name for topic in topics if topic.name in found.keepings and name_of(topic) in told)}
 
 
 def _unknown(wishes: Wishes, found: _Found) -> Iterator[Unknown]:

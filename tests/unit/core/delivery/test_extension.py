@@ -54,6 +54,9 @@ def planned(
     keeping: Keeping | None = None,
     missing: Collection[str] = (),
     hands_off: Collection[str] = (),
+    disputed: Collection[str] = (),
+    paused: Collection[str] = (),
+    free_before: Collection[str] = ("orders",),
 ) -> Plan:
     """Of one topic, which usually keeps messages for a day."""
     extended = 4 * DAY if entries else None
@@ -67,6 +70,9 @@ def planned(
         seen or survey(orders(str(4 * DAY if entries else DAY))),
         missing=missing,
         hands_off=hands_off,
+        disputed=disputed,
+        paused=paused,
+        free_before=free_before,
     )
 
 
@@ -120,6 +126,9 @@ SOMEBODY = GroupFound("somebody", GroupPhase.STABLE, AWAY)
         pytest.param([], {"found": GroupsFound((SOMEBODY,))}, False, id="a group's commits are not known"),
         pytest.param([], {"seen": survey(topic("orders", DENIED))}, False, id="the topic's own value is not known"),
         pytest.param([], {"seen": survey(orders(str(DAY)))}, False, id="it is as it was"),
+        pytest.param([], {"free_before": []}, False, id="the audit before does not agree"),
+        pytest.param([], {"paused": ["shop/orders"]}, False, id="its policy is paused"),
+        pytest.param([], {"paused": ["shop/other"]}, True, id="another policy is paused"),
     ],
 )
 def test_put_back(late: list[Late], changes: dict[str, object], restored: bool) -> None:
@@ -128,20 +137,35 @@ def test_put_back(late: list[Late], changes: dict[str, object], restored: bool) 
 
 
 @pytest.mark.parametrize(
-    ("before", "acting", "value"),
+    ("before", "acting", "disputed", "value"),
     [
-        pytest.param(str(DAY), [], str(DAY), id="its own"),
-        pytest.param(None, [], None, id="inherited"),
-        pytest.param(str(DAY), [wishes(KEPT)], str(DAY), id="as much as is asked for"),
-        pytest.param(str(DAY), [wishes(LONG)], LONG.value, id="more is asked for by now"),
-        pytest.param(None, [wishes(KEPT), wishes(LONG, name="shop/b")], LONG.value, id="more is asked for than brokers give"),
-        pytest.param(str(DAY), [wishes(LONG, names=["other"])], str(DAY), id="of another topic"),
+        pytest.param(str(DAY), [], [], str(DAY), id="its own"),
+        pytest.param(None, [], [], None, id="inherited"),
+        pytest.param(str(DAY), [wishes(KEPT)], [], str(DAY), id="as much as is asked for"),
+        pytest.param(str(DAY), [wishes(LONG)], [], LONG.value, id="more is asked for by now"),
+        pytest.param(None, [wishes(KEPT), wishes(LONG, name="shop/b")], [], LONG.value, id="more is asked for than brokers give"),
+        pytest.param(str(DAY), [wishes(LONG, names=["other"])], [], str(DAY), id="of another topic"),
+        pytest.param(str(DAY), [wishes(LONG)], ["orders"], str(DAY), id="more is asked for, and disputed"),
+        pytest.param(None, [wishes(LONG)], ["orders"], None, id="more than brokers give, and disputed"),
     ],
 )
-def test_what_is_put_back(before: str | None, acting: list[Wishes], value: str | None) -> None:
+def test_what_is_put_back(before: str | None, acting: list[Wishes], disputed: list[str], value: str | None) -> None:
     """What was there, unless a policy that acts asks for more: its repair would come an audit too late for some messages."""
     entry = replace(ENTRY, before=before)
-    assert planned(acting=acting, entries=[entry]).restore == (Restoring(entry, value),)
+    assert planned(acting=acting, entries=[entry], disputed=disputed).restore == (Restoring(entry, value),)
+
+
+@pytest.mark.parametrize(
+    ("late", "seen", "free"),
+    [
+        pytest.param([], orders(str(4 * DAY)), {"orders"}, id="nobody needs it"),
+        pytest.param([HELD], orders(str(4 * DAY)), set(), id="somebody does"),
+        pytest.param([], orders(str(DAY)), set(), id="it is not extended"),
+    ],
+)
+def test_what_the_next_audit_is_told(late: list[Late], seen: TopicFound, free: set[str]) -> None:
+    """The topics of which one more audit like this is enough."""
+    assert planned(*late, entries=[ENTRY], seen=survey(seen), free_before=[]).free == free
 
 
 def test_not_put_back_while_the_retention_is_not_known() -> None:

@@ -33,6 +33,7 @@ async def test_killed_at_any_step(own: str | None, again: bool) -> None:
             if not extending:
                 await world.audit(policy)
                 world.commit("billing", 4)
+                await world.audit(policy)  # the next one agrees, and puts it back
             world.dies_at = step
             lived = await world.audit_or_die(policy)
             deaths += not lived
