@@ -16,7 +16,7 @@ from floodwarden.core.delivery.ledger import Kept, Place, Resource, dumped
 from floodwarden.core.delivery.placement import UnderWay
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import Placement, Survey
-from floodwarden.core.delivery.throttle import FOLLOWERS, LEADERS, RATES
+from floodwarden.core.delivery.throttle import FOLLOWERS, LEADERS, RATES, Refusal
 from floodwarden.core.delivery.violations import FACTOR
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
@@ -59,13 +59,19 @@ class Brokers:
     gone: set[int] = field(default_factory=set)  # not even among the brokers
     copying: dict[Partition, UnderWay] = field(default_factory=dict)
     denied: Unknown | None = None
+    locked: dict[str, Unknown] = field(default_factory=dict)  # topics whose throttles may not be written
+    immovable: dict[Partition, Unknown] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
     forgetful: bool = False  # tells nothing of what is copied, as where the controller has just died
     asked: list[str] = field(default_factory=list)
 
     def survey(self) -> Survey:
         """What an audit finds: what is copied counts among the replicas, and is not in sync."""
         found = {
-            name: topic(name, on=[one.replicas for one in placements], in_sync=[one.in_sync for one in placements])
+            name: replace(
+                topic(name, on=[one.replicas for one in placements], in_sync=[one.in_sync for one in placements]),
+                id=self.ids.get(name, ""),
+            )
             for name, placements in ((name, self._placements(name)) for name in self.topics)
         }
         nodes = [node for node in range(3) if node not in self.gone]
@@ -102,9 +108,11 @@ class Brokers:
         places += [(Resource.TOPIC, name, key) for name in topics for key in (LEADERS, FOLLOWERS)]
         return {place: self._away(place) or self.limits.get(place) for place in places}
 
-    async def refusals(self, settings: Mapping[Place, str | None]) -> Collection[Unknown]:
+    async def refusals(self, settings: Mapping[Place, str | None]) -> Collection[Refusal]:
         self._called("refusals")
-        return [self.denied] if self.denied is not None else []
+        names = sorted({name for resource, name, _ in settings if resource is Resource.TOPIC})
+        refused = [Refusal(name, self.locked[name]) for name in names if name in self.locked]
+        return [*refused, Refusal(None, self.denied)] if self.denied is not None else refused
 
     async def throttle(self, settings: Mapping[Place, str | None]) -> Mapping[Place, Unknown]:
         failed = {}
@@ -120,12 +128,15 @@ class Brokers:
             self.moment("throttle written")
         return failed
 
-    async def move(self, targets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Unknown]:
+    async def move(self, targets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Unknown] | Unknown:
         self._called("move")
         refused = {}
         for partition, target in targets.items():
             if partition.topic not in self.topics:
                 refused[partition] = GONE
+                continue
+            if partition in self.immovable:
+                refused[partition] = self.immovable[partition]
                 continue
             held = self.topics[partition.topic][partition.number]
             assert partition not in self.copying, "doubled"

@@ -15,6 +15,7 @@ from floodwarden.core.delivery.placement import Moving
 from floodwarden.core.delivery.producers import Newest
 from floodwarden.core.delivery.readers import Commits, Extents, Firsts, GroupsFound
 from floodwarden.core.delivery.survey import Placement
+from floodwarden.core.delivery.throttle import Refusal
 from floodwarden.core.delivery.transactions import Active, OpenTransaction, Standing
 from floodwarden.core.observation import Partition, Unknown
 
@@ -34,7 +35,7 @@ class ReplicaMoves(Protocol):
         """Each throttle of these brokers and topics (``core.delivery.throttle``); None where it is not set."""
         ...
 
-    async def refusals(self, settings: Mapping[Place, str | None]) -> Collection[Unknown]:
+    async def refusals(self, settings: Mapping[Place, str | None]) -> Collection[Refusal]:
         """What stands against writing these throttles, and against reassigning at all. Writes nothing."""
         ...
 
@@ -42,8 +43,10 @@ class ReplicaMoves(Protocol):
         """Write these throttles, None takes one away, and read them back; the answer has those that failed."""
         ...
 
-    async def move(self, targets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Unknown]:
-        """Have these partitions copied to these brokers; the answer has those that were refused or may not have arrived.
+    async def move(self, targets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Unknown] | Unknown:
+        """Have these partitions copied to these brokers; the answer has those that were refused.
+
+        Unknown where that holds for no partition in particular: all were refused, or the request may not have arrived.
 
         What a partition has beyond its new list is taken away: the caller sees to it that nothing is. A reassignment that is
         under way is replaced.

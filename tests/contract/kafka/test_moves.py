@@ -94,6 +94,7 @@ async def test_what_cannot_be_moved(kafka: RealKafka, settings: KafkaSettings) -
     topic, gone = kafka.topic(on=[[0], [0]]), f"gone-{uuid4().hex[:8]}"
     targets = {Partition(topic, 0): (0, 9), Partition(topic, 1): (0, 1), Partition(gone, 0): (0, 1)}
     refused = await moves_of(settings).move(targets)
+    assert not isinstance(refused, Unknown)
     assert {partition: why.reason for partition, why in refused.items()} == {
         Partition(topic, 0): UnknownReason.BROKER_ERROR,
         Partition(gone, 0): UnknownReason.TOPIC_MISSING,

@@ -18,7 +18,7 @@ from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.core.delivery.ledger import Place, Resource
 from floodwarden.core.delivery.placement import Moving, UnderWay
 from floodwarden.core.delivery.survey import Placement
-from floodwarden.core.delivery.throttle import FOLLOWERS, LEADERS, RATES, same
+from floodwarden.core.delivery.throttle import FOLLOWERS, LEADERS, RATES, Refusal, refusal, same
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
 
 MOVE_SECONDS: Final = 30.0
@@ -72,12 +72,13 @@ class KafkaMoves:
         owners = [*((Resource.TOPIC, name) for name in topics), *((Resource.BROKER, str(node)) for node in brokers)]
         return await self._read(owners)
 
-    async def refusals(self, settings: Settings) -> Collection[Unknown]:
+    async def refusals(self, settings: Settings) -> Collection[Refusal]:
         """See ``ReplicaMoves.refusals``."""
         self._begin()
         refused = await self._alter(settings, protocol_moves.try_configs)
         allowed = await self._assign({})
-        return [*refused.values(), *([allowed] if isinstance(allowed, Unknown) else [])]
+        found = [refusal(resource, name, why) for (resource, name), why in refused.items()]
+        return [*found, Refusal(None, allowed)] if isinstance(allowed, Unknown) else found
 
     async def throttle(self, settings: Settings) -> Mapping[Place, Unknown]:
         """See ``ReplicaMoves.throttle``."""
@@ -87,11 +88,10 @@ class KafkaMoves:
         hidden = await self._not_shown({place: value for place, value in settings.items() if place not in failed})
         return {**failed, **hidden}
 
-    async def move(self, targets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Unknown]:
+    async def move(self, targets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Unknown] | Unknown:
         """See ``ReplicaMoves.move``."""
         self._begin()
-        refused = await self._assign(targets)
-        return dict.fromkeys(targets, refused) if isinstance(refused, Unknown) else refused
+        return await self._assign(targets)
 
     def _begin(self) -> None:
         self._nodes.begin(asyncio.get_running_loop().time() + MOVE_SECONDS)

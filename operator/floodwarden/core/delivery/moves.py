@@ -33,7 +33,12 @@ from floodwarden.core.reasons import Reason
 
 BATCH: Final = 100  # partitions that are copied at a time
 EVENTS_AT_MOST: Final = 5  # of one sort and one audit
+STALLED: Final = 1800.0  # seconds in which no partition has ended, after which that is told
 COMPARE: Final = "see kafka-reassign-partitions --list"
+_STALLED: Final = (
+    f"none of this batch has ended for {STALLED / 60:.0f} minutes, for more may be written than moveRate allows: raise it, and "
+    "call these copies off (kafka-reassign-partitions --cancel) to have them made at the new rate"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class State:
     """Where things stand: what is under way, what of it Floodwarden asked for, and why no more is begun.
 
     ``waits`` and ``refused`` (people must do something) hold for all topics, ``left_alone`` for some, each a sentence. ``fresh``
-    is what is newer than the survey.
+    is what is newer than the survey. ``stalled`` is whether what Floodwarden asked for gets no further.
     """
 
     under_way: Moving
@@ -69,6 +74,7 @@ class State:
     refused: str | None = None
     left_alone: Mapping[str, str] = field(default_factory=dict)
     fresh: Mapping[str, tuple[Placement, ...]] = field(default_factory=dict)
+    stalled: bool = False
 
     @property
     def own(self) -> frozenset[Partition]:
@@ -236,7 +242,7 @@ def _told(
     """What becomes of a topic that lacks copies; None where the audit has said it."""
     own = sorted(partition for partition in state.own if partition.topic == topic)
     if own:
-        return Action.REPAIR, _progress(own, alive, state)
+        return Action.REPORT if state.stalled else Action.REPAIR, _progress(own, alive, state)
     if moved:
         text = f"somebody else is moving partitions {listed([str(number) for number in sorted(moved)])}, which is left to them"
         return Action.REPORT, f"{text}: {COMPARE}"
@@ -260,7 +266,9 @@ def _progress(own: Sequence[Partition], alive: Mapping[int, BrokerFound], state:
     if awaited:
         text += f", not in sync yet on {named_brokers(sorted(awaited))}"
     away = sorted(awaited - alive.keys())
-    return f"{text}; {named_brokers(away)} cannot be reached: bring it back" if away else text
+    if away:
+        return f"{text}; {named_brokers(away)} cannot be reached: bring it back"
+    return f"{text}; {_STALLED}" if state.stalled else text
 
 
 def _no_room(factor: int, few: Sequence[Placement], alive: Mapping[int, BrokerFound]) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from floodwarden.core.delivery.ledger import Entry, Place, Purpose, Resource
 from floodwarden.core.delivery.placement import Raise
-from floodwarden.core.observation import Partition
+from floodwarden.core.observation import Partition, Unknown, UnknownReason
 
 RATES: Final = ("leader.replication.throttled.rate", "follower.replication.throttled.rate")  # of a broker, bytes per second
 LEADERS: Final = "leader.replication.throttled.replicas"  # of a topic: partition:broker, with commas between
@@ -22,6 +23,21 @@ COPIES: Final = "replicas"  # no setting: the ledger's word for what was asked f
 
 Found = Mapping[Place, str | None]
 """What throttles are set to; None where they are not set."""
+# What one topic may be refused for while others are not; whatever else goes wrong is no fault of the topic's.
+_OF_A_TOPIC: Final = (UnknownReason.AUTHORIZATION_FAILED, UnknownReason.TOPIC_MISSING, UnknownReason.BROKER_ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What stands against copies: of one topic, or of all where ``topic`` is None."""
+
+    topic: str | None
+    why: Unknown
+
+
+def refusal(resource: Resource, name: str, why: Unknown) -> Refusal:
+    """What it means that a throttle of this topic or broker cannot be read or written."""
+    return Refusal(name if resource is Resource.TOPIC and why.reason in _OF_A_TOPIC else None, why)
 
 
 def entries_for(batch: Collection[Raise], policy: str, rate: int, found: Found) -> list[Entry]:
@@ -64,6 +80,11 @@ def asked_for(entries: Iterable[Entry]) -> dict[Partition, Raise]:
 def undoing(entries: Iterable[Entry], found: Found) -> dict[Place, str | None]:
     """What is to be written so that all is as before: nothing where somebody has changed it since."""
     return {entry.place: entry.before for entry in entries if same(found.get(entry.place), entry.written)}
+
+
+def cleared(entries: Iterable[Entry], found: Mapping[Place, str | Unknown | None]) -> list[Entry]:
+    """What was set and is not any more, as after ``kafka-reassign-partitions --verify``; another value is somebody else's."""
+    return [entry for entry in entries if entry.written and entry.place in found and found[entry.place] is None]
 
 
 def same(one: str | None, other: str | None) -> bool:

@@ -198,6 +198,14 @@ class TestTold:
         violation = the(told(found, State(BOTH, ASKED)))
         assert violation.reason.endswith("not in sync yet on brokers 0, 1, 2; broker 2 cannot be reached: bring it back")
 
+    def test_they_get_no_further(self) -> None:
+        """People are told what to do; a broker that is away comes before the rate."""
+        violation = the(told(survey(MOVING), State(BOTH, ASKED, stalled=True)))
+        assert violation.action is Action.REPORT
+        assert "on brokers 0, 1, 2; none of this batch has ended for 30 minutes" in violation.reason
+        found = survey(MOVING, brokers=[broker(0), broker(1), lost(2)])
+        assert the(told(found, State(BOTH, ASKED, stalled=True))).reason.endswith("broker 2 cannot be reached: bring it back")
+
     def test_a_copy_that_fell_behind_meanwhile(self) -> None:
         """What was there before is no copy that is being made."""
         found = topic(on=[(0, 1, 2), (1, 2, 0)], in_sync=[(), (1,)])

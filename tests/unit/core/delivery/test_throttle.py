@@ -13,12 +13,15 @@ from floodwarden.core.delivery.throttle import (
     FOLLOWERS,
     LEADERS,
     RATES,
+    Refusal,
     asked_for,
+    cleared,
     entries_for,
+    refusal,
     settings_of,
     undoing,
 )
-from floodwarden.core.observation import Partition
+from floodwarden.core.observation import Partition, Unknown, UnknownReason
 
 POLICY = "shop/orders"
 BATCH = (
@@ -92,6 +95,39 @@ def test_undoing() -> None:
     assert ORDERS_FOLLOWERS in undone  # another order is the same
     assert len(undone) == len(entries) - 2
     assert undoing(entries, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("now", "again"),
+    [
+        pytest.param(None, True, id="not set any more"),
+        pytest.param("1000", False, id="as it was written"),
+        pytest.param("2000", False, id="somebody's"),
+        pytest.param(Unknown(UnknownReason.TIMEOUT, "away"), False, id="not known"),
+    ],
+)
+def test_cleared(now: str | Unknown | None, again: bool) -> None:
+    """What is not set any more is set again; what is not known is not, nor is what nobody looked at."""
+    entries = settings_of(entries_for(BATCH, POLICY, 1000, NOTHING))
+    place: Place = (Resource.BROKER, "1", RATES[0])
+    assert [entry.place for entry in cleared(entries, {place: now})] == [place] * again
+
+
+@pytest.mark.parametrize(
+    ("resource", "reason", "topic"),
+    [
+        pytest.param(Resource.TOPIC, UnknownReason.AUTHORIZATION_FAILED, "1", id="a right on a topic"),
+        pytest.param(Resource.TOPIC, UnknownReason.TOPIC_MISSING, "1", id="a topic that is gone"),
+        pytest.param(Resource.TOPIC, UnknownReason.BROKER_ERROR, "1", id="a rule of the brokers' own"),
+        pytest.param(Resource.TOPIC, UnknownReason.TIMEOUT, None, id="whoever answers for topics does not"),
+        pytest.param(Resource.BROKER, UnknownReason.AUTHORIZATION_FAILED, None, id="a right on the cluster"),
+        pytest.param(Resource.BROKER, UnknownReason.BROKER_UNREACHABLE, None, id="a broker that is down"),
+    ],
+)
+def test_what_a_refusal_is_about(resource: Resource, reason: UnknownReason, topic: str | None) -> None:
+    """One topic, where others would not be refused for the same; else all."""
+    why = Unknown(reason, "no, for a test")
+    assert refusal(resource, "1", why) == Refusal(topic, why)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(NOTHING)), st.sampled_from(["5", "*", "1:1", "3:1,0:0"])))
