@@ -93,7 +93,9 @@ class PolicyWatch:
         return Query(self._policy.subscription, members=self._attend)
 
     def accept(self, policy: BacklogPolicy, sweep_interval: float) -> None:
-        """Go on with a changed spec, once the running sweep has ended."""
+        """Go on with a changed spec, once the running sweep has ended. The same one, which is told every round, changes nothing."""
+        if self._newer is None and policy is self._resource and sweep_interval == self._policy.sweep_interval:
+            return
         self._newer = policy, sweep_interval
         self._take_newer()
 

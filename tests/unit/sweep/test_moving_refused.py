@@ -14,7 +14,7 @@ from floodwarden.core.delivery.violations import FACTOR, Action, Violation
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep.looks.moving import CALLED_OFF, PLANS, REFUSED
-from tests.support.copying import AUDIT, GONE, NAME, POLICY, WRITES, brokers, reasons, started, told
+from tests.support.copying import AUDIT, EMPTY, GONE, NAME, POLICY, WRITES, brokers, reasons, started, told
 from tests.support.copying import minutes as minutes
 
 pytestmark = pytest.mark.usefixtures("minutes")
@@ -131,7 +131,7 @@ async def test_copies_that_are_refused() -> None:
     assert {partition.topic for partition in of.copying} == {"orders"}
     of.advance()
     await process.audit(POLICY, at=180.0)
-    assert (of.limits, shelf.text) == ({}, "[]")
+    assert (of.limits, shelf.text) == ({}, EMPTY)
     of.immovable.clear()
     await process.audit(POLICY, at=CALLED_OFF)
     assert len(of.copying) == BATCH
@@ -148,7 +148,7 @@ async def test_copies_of_which_some_are_refused() -> None:
     for at in (60.0, 120.0):
         found = await process.audit(POLICY, at=at)
     assert str(told(found, "legacy")).startswith(f"copies cannot be made: {IMMOVABLE.detail}")
-    assert (of.limits, shelf.text) == ({}, "[]")
+    assert (of.limits, shelf.text) == ({}, EMPTY)
 
 
 async def test_a_topic_that_is_made_anew_in_the_middle() -> None:

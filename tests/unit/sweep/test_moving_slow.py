@@ -9,7 +9,7 @@ from floodwarden.core.delivery.moves import STALLED
 from floodwarden.core.delivery.throttle import FOLLOWERS, RATES
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.observation import Partition
-from tests.support.copying import AUDIT, BY_HAND, NAME, POLICY, brokers, started, told
+from tests.support.copying import AUDIT, BY_HAND, EMPTY, NAME, POLICY, brokers, started, told
 from tests.support.copying import minutes as minutes
 
 pytestmark = pytest.mark.usefixtures("minutes")
@@ -29,7 +29,7 @@ async def test_throttles_that_somebody_clears() -> None:
     assert of.limits == meanwhile
     of.advance()
     await process.audit(POLICY)
-    assert (of.limits, shelf.text) == (BY_HAND, "[]")
+    assert (of.limits, shelf.text) == (BY_HAND, EMPTY)
 
 
 async def test_a_throttle_that_somebody_changes() -> None:
