@@ -93,7 +93,7 @@ class PolicyWatch:
         return Query(self._policy.subscription, members=self._attend)
 
     def accept(self, policy: BacklogPolicy, sweep_interval: float) -> None:
-        """Go on with a changed spec, once the running sweep has ended. The same one, which is told every round, changes nothing."""
+        """Go on with a changed spec, once the running sweep has ended; the same one, told every round, changes nothing."""
         if self._newer is None and policy is self._resource and sweep_interval == self._policy.sweep_interval:
             return
         self._newer = policy, sweep_interval
