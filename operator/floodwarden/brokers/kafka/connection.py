@@ -87,6 +87,11 @@ class Connection:
         """The release of Kafka that the node runs."""
         return self._versions.broker if self._versions is not None else ()
 
+    @property
+    def features(self) -> frozenset[str]:
+        """What the cluster has switched on."""
+        return self._versions.features if self._versions is not None else frozenset()
+
     def supports(self, request: protocol.Request) -> bool:
         """Whether the node understands the request in any version that the library knows."""
         return self._versions is not None and self._versions.choose(request) is not None

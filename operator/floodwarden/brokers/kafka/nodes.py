@@ -82,6 +82,11 @@ class Nodes:
         releases = [link.connection.release for link in self._links.values() if link.connection is not None]
         return ".".join(map(str, min(releases))) if releases else None
 
+    @property
+    def features(self) -> frozenset[str]:
+        """What the cluster has switched on, by the nodes connected now."""
+        return frozenset().union(*(link.connection.features for link in self._links.values() if link.connection is not None))
+
     def label(self, node: int) -> str:
         """A node's name for people."""
         return f"{node} ({self._addresses.get(node, 'address not known')})"

@@ -165,6 +165,9 @@ class Versions:
 
     def __init__(self, answer: Response) -> None:
         self._table = BrokerVersionData(api_versions={key.api_key: (key.min_version, key.max_version) for key in answer.api_keys})
+        told = answer.finalized_features or ()
+        self.features = frozenset(str(feature.name) for feature in told if feature.max_version_level > 0)
+        """What the cluster has switched on, such as ``eligible.leader.replicas.version``; nothing where the node tells none."""
 
     @property
     def broker(self) -> tuple[int, ...]:

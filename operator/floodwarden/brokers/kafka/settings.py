@@ -97,6 +97,7 @@ class KafkaSettings:
             brokers=tuple(_broker(node, present.get(node), found) for node, found in zip(nodes, values, strict=True)),
             requests=self._nodes.requests - sent_before,
             cluster=known.cluster_id or "",
+            features=self._nodes.features,
         )
 
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:

@@ -94,7 +94,7 @@ def _findings(
     owned: list[Change] = []
     unread: set[str] = set()
     if wishes.factor is not None or wishes.requirements:
-        violations += of_brokers(wishes, survey.brokers, gaps)
+        violations += of_brokers(wishes, survey.brokers, gaps, survey.features)
         violations += of_internal(wishes, survey, gaps)
         if gaps:
             unread |= {NODES, *(name_of(topic) for topic in survey.topics.values() if topic.internal)}

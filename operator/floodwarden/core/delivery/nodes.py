@@ -6,7 +6,7 @@ None of this is ever written: it holds for everybody's topics, so it is for peop
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -27,6 +27,11 @@ from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes, word
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 
+ELIGIBLE: Final = "eligible.leader.replicas.version"  # KIP-966; on in clusters that are made with Kafka 4.1 or newer
+BY_CLUSTER: Final = (
+    "with eligible leader replicas it is set for the whole cluster only (kafka-configs --entity-type brokers --entity-default), "
+    "which makes it forget them: do it while all brokers run"
+)
 _INHERITED: Final = "it holds for topics that do not set it themselves"
 # A topic's key → the broker's. Where log.flush.interval.ms is unset that of the scheduler counts: told of topics that inherit it.
 _FLUSHES: Final[Mapping[str, str]] = {"flush.messages": "log.flush.interval.messages", "flush.ms": "log.flush.interval.ms"}
@@ -63,7 +68,10 @@ def _for_brokers(wishes: Wishes) -> Iterator[_OfBroker]:
             yield _OfBroker(replace(need, setting=_FLUSHES[need.setting]), _INHERITED, optional=need.setting == "flush.ms")
 
 
-def of_brokers(wishes: Wishes, brokers: Sequence[BrokerFound], gaps: list[Gap]) -> Iterator[Violation]:
+def of_brokers(
+    wishes: Wishes, brokers: Sequence[BrokerFound], gaps: list[Gap], features: Collection[str] = ()
+) -> Iterator[Violation]:
+    """What nodes should set themselves. ``features`` are what the cluster has switched on."""
     known: list[tuple[int, Values]] = []
     for broker in brokers:
         if isinstance(broker.values, Unknown):
@@ -75,7 +83,8 @@ def of_brokers(wishes: Wishes, brokers: Sequence[BrokerFound], gaps: list[Gap]) 
         judged = [one for one in known if not (asked.optional and _unset(one[1], asked.need.setting))]
         for value, ids in differing(asked.need, judged, gaps).items():
             poor.update(ids)
-            yield broker_violation(asked.need, value, ids, asked.why)
+            by_cluster = asked.need.setting == MIN_IN_SYNC and ELIGIBLE in features
+            yield broker_violation(asked.need, value, ids, asked.why, BY_CLUSTER if by_cluster else None)
     need = Requirement("auto.create.topics.enable", Relation.EXACTLY, "false")
     for value, ids in differing(need, [(node, values) for node, values in known if node in poor], gaps).items():
         yield broker_violation(need, value, ids, "a topic that is created by its first message gets the defaults above")
@@ -100,10 +109,11 @@ def differing(need: Requirement, known: Sequence[tuple[int, Values]], gaps: list
     return alike
 
 
-def broker_violation(need: Requirement, value: Value, ids: Sequence[int], why: str) -> Violation:
-    """One value that some nodes have, with how it is changed."""
+def broker_violation(need: Requirement, value: Value, ids: Sequence[int], why: str, otherwise: str | None = None) -> Violation:
+    """One value that some nodes have, with how it is changed; ``otherwise`` than usual."""
     action = Action.REPORT if value.live else Action.RESTART
     how = "it can change while they run" if value.live else "set it in their files and restart them one by one"
+    how = otherwise or how
     return Violation(
         named_brokers(ids),
         need.setting,

@@ -77,13 +77,14 @@ class BrokerFound:
 class Survey:
     """All that one audit read, topics by name; ``requests`` counts the requests it took.
 
-    ``cluster`` is the id that the brokers have in common, empty where they tell none.
+    ``cluster`` is the id that the brokers have in common, empty where they tell none; ``features`` are what is switched on there.
     """
 
     topics: Mapping[str, TopicFound]
     brokers: tuple[BrokerFound, ...]
     requests: int
     cluster: str = ""
+    features: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)

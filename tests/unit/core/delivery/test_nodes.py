@@ -39,6 +39,25 @@ def of_nodes(policy: Wishes, brokers: Sequence[BrokerFound]) -> list[Violation]:
 
 
 @pytest.mark.parametrize(
+    ("features", "says"),
+    [
+        pytest.param(frozenset[str](), "it can change while they run", id="as usual"),
+        pytest.param(
+            frozenset({"eligible.leader.replicas.version"}), "it is set for the whole cluster only", id="eligible leaders"
+        ),
+    ],
+)
+def test_how_the_copies_in_sync_are_set(features: frozenset[str], says: str) -> None:
+    """With eligible leader replicas brokers refuse what else would be advised; of other settings nothing is different."""
+    brokers = [broker(node, {MIN_IN_SYNC: "1", UNCLEAN: "true"}) for node in range(3)]
+    found = audited(wishes(CLEAN, min_in_sync=2), replace(survey(brokers=brokers), features=features)).violations
+    reasons = {one.setting: one.reason for one in found}
+    assert says in reasons[MIN_IN_SYNC]
+    assert len(reasons[MIN_IN_SYNC].encode()) <= 256
+    assert "it can change while they run" in reasons[UNCLEAN]
+
+
+@pytest.mark.parametrize(
     ("policy", "setting", "bad", "wanted"),
     [
         pytest.param(wishes(factor=3), "default.replication.factor", "1", "≥ 3", id="copies of new topics"),
