@@ -29,7 +29,7 @@ settings.register_profile("thorough", max_examples=40, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
-class ByNeed(LoadScopeScheduling):
+class ByNeed(LoadScopeScheduling):  # type: ignore[misc]
     """Shares the tests out between two workers: those that need the cluster go one after another, beside all others."""
 
     def _split_scope(self, nodeid: str) -> str:
