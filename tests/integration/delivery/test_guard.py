@@ -46,7 +46,8 @@ def ledger_of(shop: SettingsShop) -> list[Object]:
     """What the operator has written down about the shop's topic."""
     entries: list[Object] = []
     for found in shop.kubectl.objects("configmaps"):
-        entries += json.loads(found.get("data", {}).get(KEY) or "[]")
+        if text := found.get("data", {}).get(KEY):
+            entries += json.loads(text)["entries"]
     return [entry for entry in entries if entry["name"] == shop.topic]
 
 
