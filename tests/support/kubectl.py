@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from floodhack.errors import HackError
+from floodhack.waiting import until
 
 Object = dict[str, Any]
 Manifest = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -85,15 +87,19 @@ class Kubectl:
         self, kind: str, name: str, holds: Callable[[Object], bool], *, namespace: str = "default", within: float = 30.0
     ) -> Object:
         """The object as soon as ``holds`` is true of it; KubectlError with its last state after ``within`` seconds."""
-        deadline = time.monotonic() + within
-        while True:
+        found: Object = {}
+
+        def held() -> bool:
+            nonlocal found
             found = self.get(kind, name, namespace=namespace)
-            if holds(found):
-                return found
-            if time.monotonic() > deadline:
-                last = yaml.safe_dump(found.get("status"), sort_keys=False)
-                raise KubectlError(f"{kind}/{name} did not come to what was waited for within {within:g} s; its status:\n{last}")
-            time.sleep(0.2)
+            return holds(found)
+
+        try:
+            until(held, seconds=within, what=f"{kind}/{name}", every=0.2)
+        except HackError as error:
+            last = yaml.safe_dump(found.get("status"), sort_keys=False)
+            raise KubectlError(f"what was waited for did not come: {error}; its status:\n{last}") from error
+        return found
 
     def wait_for_condition(
         self,

@@ -9,12 +9,11 @@ from floodwarden.brokers.abilities import Abilities
 from floodwarden.brokers.base import BrokerError, SettingsBroker
 from floodwarden.cluster.ledger import LedgerClient, LedgerProblem, Page
 from floodwarden.core.delivery.audit import Findings
-from floodwarden.core.delivery.keeping import RETENTION
 from floodwarden.core.delivery.ledger import Entry, loaded
 from floodwarden.core.delivery.readers import Commits, Extents, Firsts, GroupFound, GroupsFound
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import Change, Survey
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.wishes import RETENTION, Wishes
 from floodwarden.core.observation import GroupPhase, Partition, Unknown, UnknownReason
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.looks.base import Round

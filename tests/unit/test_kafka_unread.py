@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floodwarden.brokers.kafka import protocol, protocol_unread
+from floodwarden.brokers.kafka import protocol
 from floodwarden.brokers.kafka.positions import Positions
 from floodwarden.brokers.kafka.protocol_unread import newest_in_batch
 from tests.unit.test_kafka_positions import asked, listed
@@ -54,7 +54,7 @@ def test_moments_that_pass_are_not_kept() -> None:
     """Each audit asks for other moments: an answer is remembered for the next one only."""
     positions = Positions()
     for at in range(AT, AT + 50):
-        request = asked(protocol_unread.list_offsets_since({"orders": {0: at}}), 9)
+        request = asked(protocol.list_offsets_since({"orders": {0: at}}), 9)
         answer = positions.read(request, listed({"orders": [(5, 0)]}))
         assert answer is not None
     ends = asked(protocol.list_offsets({"orders": [0]}, protocol.LATEST), 9)

@@ -9,7 +9,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from floodwarden.brokers.kafka import KafkaSettings
-from floodwarden.brokers.kafka.protocol_producers import BATCH_AT_MOST
+from floodwarden.brokers.kafka.protocol import FETCHED_BYTES
 from floodwarden.core.delivery.producers import Newest
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
@@ -89,7 +89,7 @@ async def test_a_batch_that_is_too_large(kafka: RealKafka, settings: KafkaSettin
     topic = kafka.topic(on=[[0], [0]])
     producers = await producers_of(settings, topic)
     for partition in range(2):
-        write(kafka, topic, partition, ALL_IDEMPOTENT, "x" * (BATCH_AT_MOST + 1))
+        write(kafka, topic, partition, ALL_IDEMPOTENT, "x" * (FETCHED_BYTES + 1))
     found = await producers.newest([Partition(topic, 0), Partition(topic, 1)], {})
     assert [newest_of(found, topic, number).idempotent for number in range(2)] == [True, None]
 

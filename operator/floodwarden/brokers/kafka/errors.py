@@ -81,6 +81,14 @@ def from_code(code: int, what: str) -> Unknown:
     return Unknown(reason, f"{what}: {error_name(code)}" + (f"; {advice}" if advice else ""))
 
 
+def denied(code: int, what: str, right: str, said: str | None = None) -> Unknown:
+    """The same where a right may be missing: ``right`` is what ACLs have to allow, ``said`` are the broker's own words."""
+    unknown = from_code(code, what)
+    if unknown.reason is UnknownReason.AUTHORIZATION_FAILED:
+        return Unknown(unknown.reason, f"{what}: allow Floodwarden's user {right} (Kafka ACLs)")
+    return Unknown(unknown.reason, f"{unknown.detail}: {said}") if said else unknown
+
+
 def from_exception(error: BaseException, address: str) -> RequestError:
     """What an exception of a socket, of TLS or of a time limit means."""
     match error:

@@ -13,7 +13,7 @@ from typing import Final
 
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import protocol, protocol_moves
-from floodwarden.brokers.kafka.errors import RequestError, from_code
+from floodwarden.brokers.kafka.errors import RequestError, denied
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.core.delivery.ledger import Place, Resource
 from floodwarden.core.delivery.placement import Moving, UnderWay
@@ -47,7 +47,7 @@ class KafkaMoves:
         except RequestError as error:
             return error.unknown
         if answer.error_code:
-            return _unknown(answer.error_code, answer.error_message, "reassignments", "Describe on the cluster")
+            return denied(answer.error_code, "reassignments", "Describe on the cluster", answer.error_message)
         return {
             Partition(topic.name, one.partition_index): UnderWay(
                 tuple(one.replicas), tuple(one.adding_replicas), tuple(one.removing_replicas)
@@ -105,10 +105,10 @@ class KafkaMoves:
         except BrokerError as error:  # it may have arrived all the same
             return Unknown(error.reason, str(error))
         if answer.error_code:
-            return _unknown(answer.error_code, answer.error_message, "reassignments", _ASSIGN)
+            return denied(answer.error_code, "reassignments", _ASSIGN, answer.error_message)
         return {
-            Partition(topic.name, one.partition_index): _unknown(
-                one.error_code, one.error_message, f"partition {one.partition_index} of topic {topic.name}", _ASSIGN
+            Partition(topic.name, one.partition_index): denied(
+                one.error_code, f"partition {one.partition_index} of topic {topic.name}", _ASSIGN, one.error_message
             )
             for topic in answer.responses
             for one in topic.partitions
@@ -134,7 +134,7 @@ class KafkaMoves:
             return dict.fromkeys(found, error.unknown)
         for result in answer.results:
             what, right = f"{resource} {result.resource_name}", f"DescribeConfigs on the {_ON[resource]}"
-            failed = _unknown(result.error_code, result.error_message, what, right) if result.error_code else None
+            failed = denied(result.error_code, what, right, result.error_message) if result.error_code else None
             values = {} if failed else {entry.name: entry.value for entry in result.configs}
             for key in keys:  # a node leaves out what is not set
                 found[resource, result.resource_name, key] = failed or values.get(key) or None
@@ -170,7 +170,7 @@ class KafkaMoves:
             what, right = f"{resource} {result.resource_name}", f"AlterConfigs on the {_ON[resource]}"
             refused.pop((resource, result.resource_name), None)
             if result.error_code:
-                refused[resource, result.resource_name] = _unknown(result.error_code, result.error_message, what, right)
+                refused[resource, result.resource_name] = denied(result.error_code, what, right, result.error_message)
         return refused
 
     async def _send(self, resource: Resource, names: Sequence[str], request: protocol.Request) -> protocol.Response:
@@ -198,14 +198,6 @@ def _shows(found: str | Unknown | None, value: str | None) -> bool:
 
 def _placements(topic: protocol.Response) -> tuple[Placement, ...] | Unknown:
     if topic.error_code:
-        return _unknown(topic.error_code, None, f"topic {topic.name}", "Describe on the topic")
+        return denied(topic.error_code, f"topic {topic.name}", "Describe on the topic")
     entries = sorted(topic.partitions, key=lambda entry: int(entry.partition_index))
     return tuple(Placement(entry.partition_index, tuple(entry.replica_nodes), tuple(entry.isr_nodes)) for entry in entries)
-
-
-def _unknown(code: int, said: str | None, what: str, right: str) -> Unknown:
-    """What an error code means here; ``right`` is what ACLs would have to allow."""
-    unknown = from_code(code, what)
-    if unknown.reason is UnknownReason.AUTHORIZATION_FAILED:
-        return Unknown(unknown.reason, f"{what}: allow Floodwarden's user {right} (Kafka ACLs)")
-    return Unknown(unknown.reason, f"{unknown.detail}: {said}") if said else unknown

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from floodwarden.brokers.kafka import protocol, protocol_producers
-from floodwarden.brokers.kafka.errors import RequestError, from_code
+from floodwarden.brokers.kafka.errors import RequestError, denied, from_code
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.brokers.kafka.topics import Topics
-from floodwarden.brokers.kafka.transactions import Coordinators, refused
+from floodwarden.brokers.kafka.transactions import Coordinators
 from floodwarden.core.delivery.producers import PRODUCERS_KEPT, Newest
 from floodwarden.core.delivery.transactions import Active, OpenTransaction, Standing
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
@@ -66,7 +66,8 @@ class KafkaProducers:
     async def stable(self, partitions: Collection[Partition]) -> Mapping[Partition, int | Unknown]:
         """See ``Producers.stable``; ends within 30 seconds. One request for each leader."""
         self._begin()
-        return await self._ends(partitions, protocol_producers.stable_offsets)
+        committed = protocol.READ_COMMITTED
+        return await self._ends(partitions, lambda wanted: protocol.list_offsets(wanted, protocol.LATEST, isolation=committed))
 
     async def standings(self, opened: Collection[OpenTransaction]) -> Mapping[OpenTransaction, Standing]:
         """See ``Producers.standings``; ends within 30 seconds. Two requests for each coordinator, and five at the most."""
@@ -118,7 +119,7 @@ class KafkaProducers:
             if one.partition in lost:
                 failed[one] = lost[one.partition]
             elif code:
-                failed[one] = refused(code, f"the transaction of {one}", "Alter on the cluster (ClusterAction before Kafka 3.8)")
+                failed[one] = denied(code, f"the transaction of {one}", "Alter on the cluster (ClusterAction before Kafka 3.8)")
             elif isinstance(active, Unknown):
                 failed[one] = Unknown(active.reason, f"it was accepted, but could not be read back: {active.detail}")
             else:
@@ -154,7 +155,7 @@ class KafkaProducers:
         found: dict[Partition, int | Unknown | None] = {}
 
         def request(wanted: ByTopic) -> protocol.Request:
-            return protocol_producers.fetch(
+            return protocol.fetch(
                 {topic: {index: ends[Partition(topic, index)] - 1 for index in indexes} for topic, indexes in wanted.items()}
             )
 
@@ -162,7 +163,7 @@ class KafkaProducers:
             for topic in answer.responses:
                 for entry in topic.partitions:
                     code = entry.error_code
-                    why = refused(code, f"topic {topic.topic}", READ) if code not in (0, OFFSET_OUT_OF_RANGE) else None
+                    why = denied(code, f"topic {topic.topic}", READ) if code not in (0, OFFSET_OUT_OF_RANGE) else None
                     writer = protocol_producers.producer_of(entry.records) if not code else None
                     found[Partition(topic.topic, entry.partition_index)] = why or writer
         return _complete(ends, found)
@@ -174,30 +175,27 @@ class KafkaProducers:
         failed: dict[Partition, T | Unknown],
     ) -> list[protocol.Response]:
         """The answers of all leaders, each asked for its own partitions; ``failed`` gets those that could not be asked for."""
-        by_node: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for partition in partitions:
-            leader = self._leader(partition)
-            if isinstance(leader, Unknown):
-                failed[partition] = leader
-            else:
-                by_node[leader][partition.topic].append(partition.number)
+        led, lost = self._topics.led(partitions)
+        failed.update(lost)
+        by_node = {node: _by_topic(wanted) for node, wanted in led.items()}
         answers = await asyncio.gather(*(self._ask(node, request(wanted)) for node, wanted in by_node.items()))
         for wanted, answer in zip(by_node.values(), answers, strict=True):
             if isinstance(answer, Unknown):
                 failed.update(dict.fromkeys(_partitions(wanted), answer))
         return [answer for answer in answers if not isinstance(answer, Unknown)]
 
-    def _leader(self, partition: Partition) -> int | Unknown:
-        topic = self._topics[partition.topic]
-        if isinstance(topic, Unknown):
-            return topic
-        return topic.leaders.get(partition, Unknown(UnknownReason.TOPIC_MISSING, f"partition {partition} is gone"))
-
     async def _ask(self, node: int, request: protocol.Request) -> protocol.Response | Unknown:
         try:
             return await self._nodes.send(node, request)
         except RequestError as error:
             return error.unknown
+
+
+def _by_topic(partitions: Iterable[Partition]) -> dict[str, list[int]]:
+    by_topic: dict[str, list[int]] = defaultdict(list)
+    for topic, index in partitions:
+        by_topic[topic].append(index)
+    return by_topic
 
 
 def _partitions(by_topic: ByTopic) -> Iterator[Partition]:
@@ -212,7 +210,7 @@ def _complete(partitions: Iterable[Partition], found: Mapping[Partition, T | Unk
 
 def _active(partition: Partition, entry: protocol.Response) -> Active | Unknown:
     if entry.error_code:
-        return refused(entry.error_code, f"producers of topic {partition.topic}", READ)
+        return denied(entry.error_code, f"producers of topic {partition.topic}", READ)
     if not entry.active_producers:
         return _NOBODY
     last = sorted(entry.active_producers, key=lambda one: -int(one.last_timestamp))[:PRODUCERS_KEPT]

@@ -17,7 +17,7 @@ from kafka.net.sasl import get_sasl_mechanism
 from kafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest, IncrementalAlterConfigsRequest
 from kafka.protocol.api_message import ApiMessage
 from kafka.protocol.broker_version_data import BrokerVersionData
-from kafka.protocol.consumer import ListOffsetsRequest, OffsetFetchRequest
+from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest, OffsetFetchRequest
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 from kafka.protocol.metadata import ApiVersionsRequest, FindCoordinatorRequest, MetadataRequest
 from kafka.protocol.sasl import SaslAuthenticateRequest, SaslHandshakeRequest
@@ -29,6 +29,10 @@ Response = Any
 
 LATEST: Final = -1
 EARLIEST: Final = -2
+READ_UNCOMMITTED: Final = 0
+READ_COMMITTED: Final = 1
+FETCHED_BYTES: Final = 64 * 2**10  # of one partition: a batch as clients write it by default (16 KiB), and more
+FETCHED_AT_MOST: Final = 4 * 2**20  # of one answer
 NO_NODE: Final = -1
 TOPIC: Final = 2  # kinds of resources that have settings
 BROKER: Final = 4
@@ -97,20 +101,50 @@ def offset_fetch(groups: Iterable[str]) -> Request:
     return OffsetFetchRequest(groups=wanted, require_stable=False, min_version=8, max_version=9)
 
 
-def list_offsets(partitions: Mapping[str, Iterable[int]], at: int) -> Request:
-    """Asks for one offset of each partition, by topic: LATEST (the high watermark) or EARLIEST (the log start)."""
+def list_offsets(partitions: Mapping[str, Iterable[int]], at: int, *, isolation: int = READ_UNCOMMITTED) -> Request:
+    """Asks for one offset of each partition, by topic: LATEST (with READ_COMMITTED the last stable offset) or EARLIEST."""
+    return list_offsets_since({topic: dict.fromkeys(indexes, at) for topic, indexes in partitions.items()}, isolation=isolation)
+
+
+def list_offsets_since(moments: Mapping[str, Mapping[int, int]], *, isolation: int = READ_UNCOMMITTED) -> Request:
+    """Asks for the first message of each partition that is as new as a moment or newer: topic → partition → milliseconds."""
     topic_type = ListOffsetsRequest.ListOffsetsTopic
     partition_type = topic_type.ListOffsetsPartition
     # The epoch is its default: given, because the library is slow at looking defaults up, 10,000 times a second.
     topics = [
         topic_type(
             name=topic,
-            partitions=[partition_type(partition_index=index, current_leader_epoch=-1, timestamp=at) for index in indexes],
+            partitions=[
+                partition_type(partition_index=index, current_leader_epoch=-1, timestamp=at) for index, at in wanted.items()
+            ],
         )
-        for topic, indexes in partitions.items()
+        for topic, wanted in moments.items()
     ]
-    # Version 10 adds a time limit for look-ups in remote storage, which neither of the two needs.
-    return ListOffsetsRequest(replica_id=-1, isolation_level=0, topics=topics, min_version=1, max_version=9)
+    # Isolation is known since version 2. Version 10 adds a time limit for look-ups in remote storage, which nobody here needs.
+    return ListOffsetsRequest(
+        replica_id=-1, isolation_level=isolation, topics=topics, min_version=2 if isolation else 1, max_version=9
+    )
+
+
+def fetch(positions: Mapping[str, Mapping[int, int]]) -> Request:
+    """Asks for the batch of messages at one offset of each partition, topic → partition → offset, and for no more than fits.
+
+    Does not wait; a batch above FETCHED_BYTES comes empty, or whole where it is an answer's first.
+    """
+    topic_type = FetchRequest.FetchTopic
+    partition_type = topic_type.FetchPartition
+    topics = [
+        topic_type(
+            topic=topic,
+            partitions=[
+                partition_type(partition=index, fetch_offset=offset, partition_max_bytes=FETCHED_BYTES)
+                for index, offset in wanted.items()
+            ],
+        )
+        for topic, wanted in positions.items()
+    ]
+    # Version 13 would name topics by id only.
+    return FetchRequest(max_wait_ms=0, min_bytes=0, max_bytes=FETCHED_AT_MOST, topics=topics, min_version=4, max_version=12)
 
 
 def describe_classic_groups(groups: Iterable[str]) -> Request:

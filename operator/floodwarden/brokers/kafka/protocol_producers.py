@@ -15,10 +15,9 @@ from kafka.protocol.admin import (
     DescribeTransactionsRequest,
     ListTransactionsRequest,
 )
-from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest
 from kafka.protocol.producer import WriteTxnMarkersRequest
 
-from floodwarden.brokers.kafka.protocol import LATEST, Request
+from floodwarden.brokers.kafka.protocol import Request
 
 NO_PRODUCER: Final = -1
 NO_TRANSACTION: Final = -1
@@ -28,9 +27,6 @@ NOT_ALLOWED: Final = 53  # TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 TOPIC_UNKNOWN: Final = 3  # UNKNOWN_TOPIC_OR_PARTITION
 PREFIXED: Final = 4  # how an ACL names what it is about: all that begins so
 EVERYTHING: Final = "*"  # what an ACL about all is about
-READ_COMMITTED: Final = 1
-FETCHED_AT_MOST: Final = 4 * 2**20  # bytes of one answer, except that its first batch always comes whole
-BATCH_AT_MOST: Final = 64 * 2**10  # bytes of one partition
 _TRANSACTIONAL_ID: Final = 5  # the kind of resource in ACLs
 _ANY: Final = 1
 _MAGIC_AT: Final = 16
@@ -68,38 +64,6 @@ def describe_transactional_acls() -> Request:
         permission_type=_ANY,
         min_version=1,
     )
-
-
-def stable_offsets(partitions: Mapping[str, Iterable[int]]) -> Request:
-    """Asks for the last stable offset of each partition, by topic: how far those get who read committed messages."""
-    topic_type = ListOffsetsRequest.ListOffsetsTopic
-    partition_type = topic_type.ListOffsetsPartition
-    topics = [
-        topic_type(
-            name=topic,
-            partitions=[partition_type(partition_index=index, current_leader_epoch=-1, timestamp=LATEST) for index in indexes],
-        )
-        for topic, indexes in partitions.items()
-    ]
-    return ListOffsetsRequest(replica_id=-1, isolation_level=READ_COMMITTED, topics=topics, min_version=2, max_version=9)
-
-
-def fetch(offsets: Mapping[str, Mapping[int, int]]) -> Request:
-    """Asks for the batch at an offset of each partition, by topic, and for no more than fits; does not wait."""
-    topic_type = FetchRequest.FetchTopic
-    partition_type = topic_type.FetchPartition
-    topics = [
-        topic_type(
-            topic=topic,
-            partitions=[
-                partition_type(partition=index, fetch_offset=offset, partition_max_bytes=BATCH_AT_MOST)
-                for index, offset in of_topic.items()
-            ],
-        )
-        for topic, of_topic in offsets.items()
-    ]
-    # Version 13 would name topics by id only.
-    return FetchRequest(max_wait_ms=0, min_bytes=0, max_bytes=FETCHED_AT_MOST, topics=topics, min_version=4, max_version=12)
 
 
 def producer_of(records: bytes | None) -> int | None:

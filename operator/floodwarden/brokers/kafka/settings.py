@@ -15,7 +15,7 @@ from typing import Final
 from floodwarden.brokers.abilities import Abilities
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import protocol
-from floodwarden.brokers.kafka.errors import RequestError, from_code
+from floodwarden.brokers.kafka.errors import RequestError, denied, from_code
 from floodwarden.brokers.kafka.moves import KafkaMoves
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.brokers.kafka.producers import KafkaProducers
@@ -165,7 +165,11 @@ class KafkaSettings:
             return dict.fromkeys(changes, Unknown(error.reason, str(error)))
         results = {result.resource_name: result for result in answer.responses}
         left_out = Unknown(UnknownReason.BROKER_ERROR, "the broker did not answer for it")
-        refused = {topic: _refusal(result) for topic, result in results.items() if result.error_code}
+        refused = {
+            topic: denied(result.error_code, f"topic {topic}", "AlterConfigs on the topic", result.error_message)
+            for topic, result in results.items()
+            if result.error_code
+        }
         return {**dict.fromkeys(changes.keys() - results.keys(), left_out), **refused}
 
 
@@ -187,7 +191,10 @@ def _values(answer: protocol.Response, what: str, resource: str) -> Iterator[tup
     """The settings of each resource of an answer, or why they were not told; ``resource`` is what ACLs would have to allow."""
     for result in answer.results:
         if result.error_code:
-            yield result.resource_name, _denied(result, what.format(result.resource_name), f"DescribeConfigs on {resource}")
+            yield (
+                result.resource_name,
+                denied(result.error_code, what.format(result.resource_name), f"DescribeConfigs on {resource}"),
+            )
         else:
             yield result.resource_name, {entry.name: _value(entry) for entry in result.configs}
 
@@ -195,19 +202,6 @@ def _values(answer: protocol.Response, what: str, resource: str) -> Iterator[tup
 def _value(entry: protocol.Response) -> Value:
     text = None if entry.is_sensitive else entry.value
     return Value(text, _SOURCES.get(entry.config_source, Source.DYNAMIC), live=not entry.read_only)
-
-
-def _denied(result: protocol.Response, what: str, operation: str) -> Unknown:
-    unknown = from_code(result.error_code, what)
-    if unknown.reason is UnknownReason.AUTHORIZATION_FAILED:
-        return Unknown(unknown.reason, f"{what}: allow Floodwarden's user {operation} (Kafka ACLs)")
-    return unknown
-
-
-def _refusal(result: protocol.Response) -> Unknown:
-    unknown = _denied(result, f"topic {result.resource_name}", "AlterConfigs on the topic")
-    said = result.error_message
-    return Unknown(unknown.reason, f"{unknown.detail}: {said}") if said else unknown
 
 
 def _topic(found: protocol.Response, values: Values | Unknown) -> TopicFound:

@@ -7,7 +7,8 @@ leaders. Reading metadata also tells ``nodes`` who the brokers are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +78,20 @@ class Topics:
         """A topic that was refreshed."""
         missing = Unknown(UnknownReason.BROKER_ERROR, f"topic {name}: the broker's metadata left it out")
         return self._known.get(name, missing)
+
+    def led(self, partitions: Iterable[Partition]) -> tuple[dict[int, list[Partition]], dict[Partition, Unknown]]:
+        """Whom to ask about each partition, by node; and the partitions that nobody leads or that are gone, with why."""
+        by_node: dict[int, list[Partition]] = defaultdict(list)
+        lost: dict[Partition, Unknown] = {}
+        for partition in partitions:
+            topic = self[partition.topic]
+            gone = Unknown(UnknownReason.TOPIC_MISSING, f"partition {partition} does not exist")
+            leader = topic if isinstance(topic, Unknown) else topic.leaders.get(partition, gone)
+            if isinstance(leader, Unknown):
+                lost[partition] = leader
+            else:
+                by_node[leader].append(partition)
+        return by_node, lost
 
     def _unsettled(self, name: str) -> bool:
         topic = self._known.get(name)

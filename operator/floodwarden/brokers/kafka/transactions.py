@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from floodwarden.brokers.kafka import protocol, protocol_producers
-from floodwarden.brokers.kafka.errors import RequestError, from_code
+from floodwarden.brokers.kafka.errors import RequestError, denied, from_code
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.core.delivery.transactions import Coordinated, Forgotten, OpenTransaction, Standing
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
@@ -86,7 +86,7 @@ class Coordinators:
             if topic.error_code == protocol_producers.TOPIC_UNKNOWN:
                 return {}  # it is made with the first transaction that a coordinator knows
             if topic.error_code:
-                return refused(topic.error_code, f"topic {STATE}", "Describe on it")
+                return denied(topic.error_code, f"topic {STATE}", "Describe on it")
             for entry in topic.partitions:
                 if entry.leader_id == protocol.NO_NODE:
                     detail = f"partition {STATE}-{entry.partition_index} has no leader, so its transactions have no coordinator"
@@ -121,7 +121,7 @@ class Coordinators:
             return None
         if rules.error_code:
             operation = f"Describe on the cluster, so that it can tell whether it has {SEE_ALL}"
-            return refused(rules.error_code, "ACLs of transactional ids", operation)
+            return denied(rules.error_code, "ACLs of transactional ids", operation)
         any_other = uuid4().hex
         probes = {any_other}
         for rule in rules.resources:
@@ -133,20 +133,12 @@ class Coordinators:
         codes = {state.transactional_id: state.error_code for state in answer.transaction_states}
         if all(codes.get(probe, protocol_producers.NOT_ALLOWED) != protocol_producers.NOT_ALLOWED for probe in probes):
             return None
-        return refused(protocol_producers.NOT_ALLOWED, "some transactions are hidden", SEE_ALL)
-
-
-def refused(code: int, what: str, operation: str) -> Unknown:
-    """What an error code means, with the right that is missing if it is that."""
-    unknown = from_code(code, what)
-    if unknown.reason is UnknownReason.AUTHORIZATION_FAILED:
-        return Unknown(unknown.reason, f"{what}: allow Floodwarden's user {operation} (Kafka ACLs)")
-    return unknown
+        return denied(protocol_producers.NOT_ALLOWED, "some transactions are hidden", SEE_ALL)
 
 
 def _described(state: protocol.Response) -> _Described | Unknown:
     if state.error_code:
-        return refused(state.error_code, f"transaction {state.transactional_id}", SEE_ALL)
+        return denied(state.error_code, f"transaction {state.transactional_id}", SEE_ALL)
     began = state.transaction_start_time_ms
     since = began / 1000 if began != protocol_producers.NO_TIME else None
     return _Described(

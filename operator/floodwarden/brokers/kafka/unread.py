@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import protocol, protocol_unread
-from floodwarden.brokers.kafka.errors import RequestError, from_code
+from floodwarden.brokers.kafka.errors import RequestError, denied, from_code
 from floodwarden.brokers.kafka.groups import PHASES, Groups
 from floodwarden.brokers.kafka.logs import Logs
 from floodwarden.brokers.kafka.nodes import Nodes
@@ -122,14 +122,8 @@ class KafkaUnread:
         ask: Callable[[int, Mapping[Partition, int]], Awaitable[Mapping[Partition, T | Unknown]]],
     ) -> dict[Partition, T | Unknown]:
         """What each partition's leader answers; leaders at once, and one after another what is too much for one request."""
-        found: dict[Partition, T | Unknown] = {}
-        by_node: dict[int, dict[Partition, int]] = defaultdict(dict)
-        for partition, about in asked.items():
-            leader = self._leader(partition)
-            if isinstance(leader, Unknown):
-                found[partition] = leader
-            else:
-                by_node[leader][partition] = about
+        by_node, lost = self._topics.led(asked)
+        found: dict[Partition, T | Unknown] = dict(lost)
 
         async def ask_node(node: int, wanted: Mapping[Partition, int]) -> None:
             for batch in _batches(wanted):
@@ -140,18 +134,11 @@ class KafkaUnread:
                 except RequestError as error:
                     found.update(dict.fromkeys(batch, error.unknown))
 
-        await asyncio.gather(*(ask_node(node, wanted) for node, wanted in by_node.items()))
+        await asyncio.gather(*(ask_node(node, {one: asked[one] for one in wanted}) for node, wanted in by_node.items()))
         return found
 
-    def _leader(self, partition: Partition) -> int | Unknown:
-        topic = self._topics[partition.topic]
-        if isinstance(topic, Unknown):
-            return topic
-        missing = Unknown(UnknownReason.TOPIC_MISSING, f"partition {partition} does not exist")
-        return topic.leaders.get(partition, missing)
-
     async def _first_since(self, node: int, moments: Mapping[Partition, int]) -> Mapping[Partition, int | Unknown | None]:
-        answer = await self._nodes.send(node, protocol_unread.list_offsets_since(_by_topic(moments)))
+        answer = await self._nodes.send(node, protocol.list_offsets_since(_by_topic(moments)))
         found: dict[Partition, int | Unknown | None] = {}
         for topic in answer.topics:
             for entry in topic.partitions:
@@ -169,7 +156,7 @@ class KafkaUnread:
         found: dict[Partition, int | Unknown] = {}
         if failure:
             found.update(
-                dict.fromkeys(wanted, _denied(failure, f"sizes on node {self._nodes.label(node)}", "Describe on the cluster"))
+                dict.fromkeys(wanted, denied(failure, f"sizes on node {self._nodes.label(node)}", "Describe on the cluster"))
             )
         for directory in answer.results:
             for topic in directory.topics:
@@ -181,7 +168,7 @@ class KafkaUnread:
         return found
 
     async def _written_at(self, node: int, positions: Mapping[Partition, int]) -> Mapping[Partition, int | Unknown]:
-        answer = await self._nodes.send(node, protocol_unread.fetch_batches(_by_topic(positions)))
+        answer = await self._nodes.send(node, protocol.fetch(_by_topic(positions)))
         if answer.error_code:
             return dict.fromkeys(positions, from_code(answer.error_code, f"messages on node {self._nodes.label(node)}"))
         found: dict[Partition, int | Unknown] = {}
@@ -190,7 +177,7 @@ class KafkaUnread:
                 partition = Partition(topic.topic, entry.partition_index)
                 newest = protocol_unread.newest_in_batch(entry.records)
                 if entry.error_code:
-                    found[partition] = _denied(entry.error_code, f"messages of topic {topic.topic}", "Read on the topic")
+                    found[partition] = denied(entry.error_code, f"messages of topic {topic.topic}", "Read on the topic")
                 elif newest is None:
                     found[partition] = Unknown(UnknownReason.BROKER_ERROR, f"partition {partition} did not tell a message's time")
                 else:
@@ -225,10 +212,3 @@ def _batches(wanted: Mapping[Partition, int]) -> Iterator[dict[Partition, int]]:
     rest = iter(wanted.items())
     while batch := dict(islice(rest, BATCH)):
         yield batch
-
-
-def _denied(code: int, what: str, operation: str) -> Unknown:
-    unknown = from_code(code, what)
-    if unknown.reason is UnknownReason.AUTHORIZATION_FAILED:
-        return Unknown(unknown.reason, f"{what}: allow Floodwarden's user {operation} (Kafka ACLs)")
-    return unknown

@@ -11,11 +11,11 @@ from typing import Final
 
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.guard import Late
-from floodwarden.core.delivery.keeping import RETENTION, Keeping, compacted
+from floodwarden.core.delivery.keeping import Keeping, compacted
 from floodwarden.core.delivery.readers import coarse, span
 from floodwarden.core.delivery.survey import Survey
 from floodwarden.core.delivery.violations import Action, Violation, listed
-from floodwarden.core.delivery.wishes import Wishes, worded
+from floodwarden.core.delivery.wishes import RETENTION, Wishes, worded
 from floodwarden.core.observation import Partition, Unknown
 from floodwarden.core.reasons import Reason
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from floodwarden.core.delivery.guard import Late
-from floodwarden.core.delivery.keeping import ENDLESS, RETENTION, Keeping, own_retention
+from floodwarden.core.delivery.keeping import ENDLESS, Keeping, own_retention
 from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
 from floodwarden.core.delivery.readers import GroupsFound
 from floodwarden.core.delivery.survey import Survey, TopicFound
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.wishes import RETENTION, Wishes
 from floodwarden.core.observation import Unknown
 
 

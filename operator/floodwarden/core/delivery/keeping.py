@@ -11,11 +11,10 @@ from floodwarden.core.delivery.effective import effective
 from floodwarden.core.delivery.ledger import Entry
 from floodwarden.core.delivery.survey import BrokerFound, Source, Survey, TopicFound, Value
 from floodwarden.core.delivery.violations import name_of
-from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes
+from floodwarden.core.delivery.wishes import RETENTION, Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 
-RETENTION: Final = "retention.ms"
 SIZE: Final = "retention.bytes"
 CLEANUP: Final = "cleanup.policy"
 SETTINGS: Final = (CLEANUP, SIZE, RETENTION)  # what a guard must know of a topic

@@ -17,11 +17,11 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.effective import gap_of
 from floodwarden.core.delivery.extension import Extension, Plan, Restoring, Standing
-from floodwarden.core.delivery.keeping import RETENTION, SETTINGS, own_retention
+from floodwarden.core.delivery.keeping import SETTINGS, own_retention
 from floodwarden.core.delivery.ledger import Entry, Purpose
 from floodwarden.core.delivery.survey import Change, Survey
 from floodwarden.core.delivery.violations import listed
-from floodwarden.core.delivery.wishes import worded
+from floodwarden.core.delivery.wishes import RETENTION, worded
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep.ledger import BrokerLedger

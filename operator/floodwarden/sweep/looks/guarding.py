@@ -29,7 +29,7 @@ from floodwarden.core.delivery.guard import (
     with_commits,
     worst,
 )
-from floodwarden.core.delivery.keeping import RETENTION, SETTINGS, Keeping, Moments, keepings, moments
+from floodwarden.core.delivery.keeping import SETTINGS, Keeping, Moments, keepings, moments
 from floodwarden.core.delivery.ledger import Entry, Purpose
 from floodwarden.core.delivery.readers import (
     NONE,
@@ -44,7 +44,7 @@ from floodwarden.core.delivery.readers import (
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import BrokerFound
 from floodwarden.core.delivery.violations import Action, name_of
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.wishes import RETENTION, Wishes
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep.ledger import BrokerLedger
