@@ -62,6 +62,7 @@ class PolicyWatch:
         self._target: Target | TargetProblem | None = None
         self._looked_at = NEVER
         self._glance: asyncio.Task[Target | TargetProblem] | None = None
+        self._writing: asyncio.Task[StatusOutcome] | None = None
         self._patience = self._paced(*LOOK_EVERY)
         self._quiet_for = self._paced(*QUIET_FOR)
         self._attend = True
@@ -79,8 +80,9 @@ class PolicyWatch:
 
     def close(self) -> None:
         """Leave nothing running."""
-        if self._glance is not None:
-            self._glance.cancel()
+        for task in (self._glance, self._writing):
+            if task is not None:
+                task.cancel()
 
     @property
     def uid(self) -> str:
@@ -176,7 +178,7 @@ class PolicyWatch:
         still = seen.lag == 0 and blocker is None and caution is None and not self._attend and decision.reason in AT_REST
         self._quiet = (reading, decision.reason, at) if still and isinstance(reading, Reading) else None
         if self._current or (acted and self._exists):
-            await self._tell(seen, decision, blocker, past, at)
+            self._tell(seen, decision, blocker, past, at)
         else:
             self._memory = past  # nothing of this was done or told: it is for the new spec to find
 
@@ -195,8 +197,9 @@ class PolicyWatch:
         No sweep waits for a mere glance at what is quiet: of a thousand some are always due. The next one takes in its answer.
         """
         if self._attend or self._looked_at == NEVER:
-            self.close()
-            self._glance = None
+            if self._glance is not None:
+                self._glance.cancel()
+                self._glance = None
             self._target = await self._read(pods=self._attend)
             self._looked_at = at
         elif self._glance is None:
@@ -278,7 +281,7 @@ class PolicyWatch:
         )
         return decision, None
 
-    async def _tell(self, seen: Assessment, decision: Decision, blocker: Gap | None, past: Memory, at: float) -> None:
+    def _tell(self, seen: Assessment, decision: Decision, blocker: Gap | None, past: Memory, at: float) -> None:
         """Conditions, Events, metrics, and the status when it is worth a write. ``past``: the memory before the decision."""
         before, memory = self._shown, self._memory
         self._shown = conditions(self._policy, seen, decision, blocker, memory, before, at)
@@ -290,7 +293,7 @@ class PolicyWatch:
         self._memory = told(memory, self._shown, seen)
         capacity = memory.capacity.per_replica if memory.capacity else None
         self._services.metrics.policy(self.key, state(self._shown), seen, decision, capacity, self._known_target)
-        await self._write(seen, decision, at)
+        self._write(seen, decision, at)
 
     def _tell_added(self, seen: Assessment) -> None:
         if self._history.added and seen.lag is not None:
@@ -320,18 +323,27 @@ class PolicyWatch:
     async def _write_intent(self, seen: Assessment, decision: Decision, at: float) -> StatusOutcome:
         """Write a step down before it is made, so that whoever comes after us knows it for ours."""
         self._built = None
+        if self._writing is not None:
+            await asyncio.wait([self._writing])  # an older status must not come after it
         shown = conditions(self._policy, seen, decision, None, self._memory, self._shown, at)
         return await self._put(self._status(shown, seen, decision), at)
 
-    async def _write(self, seen: Assessment, decision: Decision, at: float) -> None:
-        """Write the status when it is worth it."""
+    def _write(self, seen: Assessment, decision: Decision, at: float) -> None:
+        """Have the status written when it is worth it.
+
+        No sweep waits for that: of a thousand some are always due. One write is under way at a time; what is newer by then is
+        due with a later sweep.
+        """
         now = shows(self._resource, self._shown, seen, decision, self._memory, self._known_target)
         if self._built is None or self._built[0] != now:
             self._built = now, self._status(self._shown, seen, decision)
         body = self._built[1]
         edited = self._ours.edited(self._services.store.told(self._resource))
-        if at >= self._status_not_before and self._gate.due(body, self._limit, at, edited=edited):
-            await self._put(body, at)
+        if self._writing is not None and self._writing.done():
+            self._writing.result()  # a bug in it is told like one in a sweep
+            self._writing = None
+        if self._writing is None and at >= self._status_not_before and self._gate.due(body, self._limit, at, edited=edited):
+            self._writing = asyncio.create_task(self._put(body, at), name=f"status of {self.key}")
 
     def _status(self, shown: Mapping[Type, Condition], seen: Assessment, decision: Decision) -> dict[str, Any]:
         status = status_of(self._resource, shown, seen, decision, self._memory, self._known_target, self._conditions)

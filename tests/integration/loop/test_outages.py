@@ -68,5 +68,6 @@ def test_all_nodes_are_away_for_a_while(shop: Shop, nodes: None) -> None:
     shop.await_condition("Ready", "True", "Sweeping", kind="fwmb", name=BROKER)
     shop.await_replicas(1)
     assert sorted(shop.reasons()[:2]) == ["ReadingLost", "ScaledByHand"]
-    assert shop.reasons()[2:] == ["ReadingBack", "ScaledDown"]
+    electing = "PartitionWithoutLeader"  # true for a moment after all nodes were gone; whether a sweep falls into it is chance
+    assert [reason for reason in shop.reasons()[2:] if reason != electing] == ["ReadingBack", "ScaledDown"]
     assert shop.measure("policy_lag_messages") == 0

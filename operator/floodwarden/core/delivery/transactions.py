@@ -20,11 +20,13 @@ from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.survey import BrokerFound
 from floodwarden.core.delivery.violations import NODES, Action, Violation
 from floodwarden.core.delivery.wishes import Relation, Requirement, TransactionWishes, Wishes
-from floodwarden.core.observation import Partition, Unknown
+from floodwarden.core.observation import Partition, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 
 OPEN: Final = "open transaction"
 HUNG: Final = "hung transaction"
+# What groups have committed, also in transactions: while one is open there, those it concerns cannot be told where to go on.
+OFFSETS_TOPIC: Final = "__consumer_offsets"
 MAX_TIMEOUT: Final = "transaction.max.timeout.ms"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 # Ages are told in steps, so that a status does not change with every audit.
@@ -105,8 +107,18 @@ def suspects(watched: Mapping[OpenTransaction, float], policies: Iterable[Wishes
     return [
         one
         for one, seconds in watched.items()
-        if any(_age(one.written_at, seconds, at) >= old and wishes.matches(one.partition.topic) for wishes, old in asking)
+        if any(_age(one.written_at, seconds, at) >= old and told_of(wishes, one.partition.topic) for wishes, old in asking)
     ]
+
+
+def told_of(wishes: Wishes, topic: str) -> bool:
+    """Whether a policy is told of transactions in a topic: in those it speaks of, and in the offsets of all groups."""
+    return topic == OFFSETS_TOPIC or wishes.matches(topic)
+
+
+def speaks_of(wishes: Wishes, topic: str) -> bool:
+    """Whether a transaction in a topic may be aborted for a policy: never one in Kafka's own."""
+    return topic != OFFSETS_TOPIC and wishes.matches(topic)
 
 
 def _age(began: float | None, watched: float, at: float) -> float:
@@ -120,7 +132,7 @@ def may_be_aborted(wishes: Wishes, found: Found, at: float) -> bool:
         asked is not None
         and asked.aborts
         and wishes.acts
-        and wishes.matches(found.transaction.partition.topic)
+        and speaks_of(wishes, found.transaction.partition.topic)
         and isinstance(found.standing, Forgotten)
         and found.age(at) >= asked.hung_after
     )
@@ -140,16 +152,24 @@ def of_transactions(
         return Seen()
     gaps: list[Gap] = []
     violations = list(_of_timeout(asked, brokers, gaps))
-    old = [one for one in found if wishes.matches(one.transaction.partition.topic) and one.age(at) >= asked.hung_after]
+    old = [one for one in found if told_of(wishes, one.transaction.partition.topic) and one.age(at) >= asked.hung_after]
     violations += [_violation(wishes, asked, one, at) for one in old]
     doubtful = {str(one.transaction): one.standing for one in old if isinstance(one.standing, Unknown)}
-    dark = {partition: why for partition, why in unread.items() if wishes.matches(partition.topic)}
-    gaps += [gap_of(why) for why in (*dark.values(), *doubtful.values())]
+    dark = {partition: why for partition, why in unread.items() if told_of(wishes, partition.topic)}
+    closed = dict.fromkeys(why.detail for partition, why in dark.items() if _is_closed(wishes, partition, why))
+    gaps += [gap_of(why) for partition, why in dark.items() if not _is_closed(wishes, partition, why)]
+    gaps += [gap_of(why) for why in doubtful.values()]
     # What was told of them, and was not read now, is not to be told again.
     lost = {str(one) for one in known if one.partition in dark}
     if asked.timeout is not None and any(isinstance(broker.values, Unknown) for broker in brokers):
         lost.add(NODES)
-    return Seen(tuple(violations), tuple(dict.fromkeys(gaps)), unread=frozenset({*lost, *doubtful}))
+    unproven = tuple(f"transactions in {OFFSETS_TOPIC}: {detail}" for detail in closed)
+    return Seen(tuple(violations), tuple(dict.fromkeys(gaps)), unproven, unread=frozenset({*lost, *doubtful}))
+
+
+def _is_closed(wishes: Wishes, partition: Partition, why: Unknown) -> bool:
+    """Whether it is one of Kafka's own topic that few may read: that is told, and no doubt about the topics the policy names."""
+    return not speaks_of(wishes, partition.topic) and why.reason is UnknownReason.AUTHORIZATION_FAILED
 
 
 def _of_timeout(asked: TransactionWishes, brokers: Collection[BrokerFound], gaps: list[Gap]) -> Iterator[Violation]:
@@ -165,28 +185,30 @@ def _of_timeout(asked: TransactionWishes, brokers: Collection[BrokerFound], gaps
 
 def _violation(wishes: Wishes, asked: TransactionWishes, found: Found, at: float) -> Violation:
     one, standing = found.transaction, found.standing
+    ours = speaks_of(wishes, one.partition.topic)
     waiting = f"at offset {found.stable}" if found.stable is not None else "behind it"
+    held_up = f"those who read committed messages wait {waiting}" if ours else "groups with offsets in it cannot go on from there"
     wanted, text = f"≤ {_duration(asked.hung_after)}", f"over {_coarse(found.age(at), asked)} old"
     if isinstance(standing, Forgotten):
         action, what = _end(wishes, asked, found)
-        reason = f"it never ends by itself, and those who read committed messages wait {waiting}: {what}"
+        reason = f"it never ends by itself, and {held_up}: {what}"
         return Violation(str(one), HUNG, wanted, text, "no coordinator knows it", action, reason, Reason.TRANSACTION_HUNG)
     where = "whether a coordinator knows it is not known"
     if isinstance(standing, Coordinated):
         where = f"transactional id {standing.transactional_id}, {standing.state}"
-    reason = (
-        f"those who read committed messages wait {waiting}: look at its producer, or give it a shorter transaction.timeout.ms"
-    )
+    reason = f"{held_up}: look at its producer, or give it a shorter transaction.timeout.ms"
     return Violation(str(one), OPEN, wanted, text, where, Action.REPORT, reason, Reason.TRANSACTION_OPEN)
 
 
 def _end(wishes: Wishes, asked: TransactionWishes, found: Found) -> tuple[Action, str]:
     """What becomes of a hung transaction."""
     one = found.transaction
-    if not asked.aborts:
+    ours = speaks_of(wishes, one.partition.topic)
+    if not asked.aborts or not ours:
         # A topic's name may be as long as all that a status has room for.
         which = f"--partition {one.partition.number} --start-offset {one.start}, and its --topic"
-        return Action.REPORT, f"run kafka-transactions abort ({which}), or set spec.transactions.abort to Hung"
+        instead = ", or set spec.transactions.abort to Hung" if ours else ""
+        return Action.REPORT, f"run kafka-transactions abort ({which}){instead}"
     if found.failure is not None:
         return Action.REPAIR, f"it could not be aborted: {found.failure.detail}"
     return Action.REPAIR, "it is aborted with the next audit" if wishes.acts else "mode Enforce would abort it"

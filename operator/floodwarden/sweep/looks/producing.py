@@ -21,6 +21,7 @@ from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.producers import Newest, evidence, sample
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.transactions import (
+    OFFSETS_TOPIC,
     Active,
     Forgotten,
     Found,
@@ -85,7 +86,7 @@ class Transactions:
             self._since, self._hung = {}, {}
             return {}
         known = set(self._since)
-        partitions = list(chain(*_partitions(round, asking).values()))
+        partitions = [*chain(*_partitions(round, asking).values()), *_offsets(round)]
         active = await producers.active(partitions) if partitions else {}
         unread = {partition: found for partition, found in active.items() if isinstance(found, Unknown)}
         self._watch(active)
@@ -157,6 +158,14 @@ def _partitions(round: Round, asking: Collection[Wishes]) -> dict[str, list[Part
         for topic in round.survey.topics.values()
         if not topic.internal and not isinstance(topic.placements, Unknown) and any(one.matches(topic.name) for one in asking)
     }
+
+
+def _offsets(round: Round) -> list[Partition]:
+    """The partitions that hold what groups have committed."""
+    topic = round.survey.topics.get(OFFSETS_TOPIC)
+    if topic is None or isinstance(topic.placements, Unknown):  # it comes to be with the first group
+        return []
+    return [Partition(topic.name, placement.number) for placement in topic.placements]
 
 
 def _matched(wishes: Wishes, by_topic: Mapping[str, Sequence[Partition]]) -> list[Partition]:

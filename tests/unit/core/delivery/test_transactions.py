@@ -18,6 +18,7 @@ from floodwarden.core.delivery.survey import BrokerFound
 from floodwarden.core.delivery.transactions import (
     HUNG,
     MAX_TIMEOUT,
+    OFFSETS_TOPIC,
     OPEN,
     Coordinated,
     Forgotten,
@@ -101,6 +102,29 @@ def test_a_hung_transaction_that_could_not_be_aborted() -> None:
     """Why is told."""
     told = the(seen(asking(aborts=True), replace(found(Forgotten()), failure=AWAY)).violations)
     assert told.reason.endswith("it could not be aborted: away, for a test")
+
+
+@pytest.mark.parametrize("names", ["orders*", "*"])
+def test_a_hung_transaction_in_the_offsets_of_groups(names: str) -> None:
+    """Told to every policy that asks about transactions, whatever topics it names, and aborted for none."""
+    policy, one = asking(aborts=True, names=names), found(Forgotten(), opened(partition=Partition(OFFSETS_TOPIC, 3)))
+    told = the(seen(policy, one).violations)
+    assert (told.resource, told.setting, told.action) == ("producer 42 in __consumer_offsets-3", HUNG, Action.REPORT)
+    assert told.reason == (
+        "it never ends by itself, and groups with offsets in it cannot go on from there: "
+        "run kafka-transactions abort (--partition 3 --start-offset 1234, and its --topic)"
+    )
+    assert not may_be_aborted(policy, one, AT)
+    assert suspects({one.transaction: OLD}, [policy], AT) == [one.transaction]
+
+
+def test_offsets_of_groups_that_may_not_be_read() -> None:
+    """Told, and no doubt about the topics that the policy names; a node that is away is a doubt about all."""
+    dark = Partition(OFFSETS_TOPIC, 3)
+    brought = of_transactions(asking(), [], [], {dark: HIDDEN}, [], AT)
+    assert (brought.gaps, brought.unproven) == ((), (f"transactions in {OFFSETS_TOPIC}: {HIDDEN.detail}",))
+    brought = of_transactions(asking(), [], [], {dark: AWAY}, [], AT)
+    assert ([gap.message for gap in brought.gaps], brought.unproven) == ([AWAY.detail], ())
 
 
 def test_coordinators_that_do_not_tell() -> None:

@@ -147,6 +147,15 @@ async def test_nothing_is_asked_that_no_policy_asks_for() -> None:
     assert producers.asked == []
 
 
+async def test_offsets_of_groups_are_looked_at(clock: Clock) -> None:
+    """A hung transaction there is told, and never aborted."""
+    stray = OpenTransaction(Partition("__consumer_offsets", 0), 9, 1, 0, written_at=AT - 3600)
+    look = await after_first_audits(clock, stray)
+    producers = Producers([stray], standings_told=[{stray: Forgotten()}])
+    assert told(await seen_by(look, producers, asking())) == told_hung(stray)
+    assert producers.aborted == []
+
+
 async def test_coordinators_are_not_asked_about_what_is_young() -> None:
     """Nothing old is open: the leaders alone are asked."""
     producers = Producers([replace(STRAY, written_at=AT)], standings_told=[{}])
