@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
 
 
@@ -14,6 +15,21 @@ def broker(name: str = "main", namespace: str = "shop", *, generation: int = 1, 
         {
             "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "generation": generation},
             "spec": {"type": "Kafka", "kafka": {"bootstrapServers": ["127.0.0.1:9092"]}, **spec},
+        }
+    )
+
+
+def delivery_policy(broker: str = "main", *, namespace: str = "shop", paused: bool = False) -> DeliveryPolicy:
+    """One that asks for three copies, on a MessageBroker of namespace shop."""
+    annotations = {"floodwarden.dev/paused": "true"} if paused else {}
+    return DeliveryPolicy.parse(
+        {
+            "metadata": {"name": "safe", "namespace": namespace, "uid": "uid-safe", "generation": 1, "annotations": annotations},
+            "spec": {
+                "brokerRef": {"name": broker, "namespace": "shop"},
+                "match": {"names": ["orders"]},
+                "replication": {"factor": 3},
+            },
         }
     )
 

@@ -238,6 +238,9 @@ class MessageBrokerStatus(ApiModel):
     """Ready: policies on this broker are served. Reachable: the brokers answer."""
     version: str | None = None
     """The brokers' version, as they tell it."""
+    cluster_id: str | None = None
+    """The cluster's id, as the brokers told it last. MessageBrokers with the same one lead to the same brokers, and
+    DeliveryPolicies on them are held against each other."""
     nodes: Count | None = None
     """How many broker nodes the cluster has."""
     unreachable_nodes: NamedOnes = ()

@@ -121,8 +121,8 @@ class Snapshot:
     """All that one sweep read.
 
     ``readings`` has one entry for every query's subscription. ``requests`` counts the requests sent for this snapshot.
-    ``nodes`` are the broker nodes known, ``unreachable`` those of them that did not answer. ``version`` is as the broker
-    tells it, or None.
+    ``nodes`` are the broker nodes known, ``unreachable`` those of them that did not answer. ``version`` and ``cluster``, the
+    cluster's id, are as the broker tells them, None and empty where it does not.
     """
 
     readings: Mapping[Subscription, Reading | Unknown]
@@ -130,3 +130,4 @@ class Snapshot:
     nodes: tuple[str, ...]
     unreachable: tuple[str, ...] = ()
     version: str | None = None
+    cluster: str = ""

@@ -167,7 +167,8 @@ class AuditLoop:
             foreign = self._ledger.foreign(survey.cluster)
             if foreign is not None:
                 gaps.append(Gap(Reason.LEFT_CHANGED, foreign.message))
-            audited = await repaired(adapter, survey, wishes, owners, settings, may_act)
+            beside = [policy.wishes for policy in self._services.store.deliveries_beside(self.key, survey.cluster)]
+            audited = await repaired(adapter, survey, wishes, owners, settings, may_act, beside)
         except BrokerError as error:
             return {one.name: Gap(Reason(error.reason.value), str(error)) for one in wishes}
         round = Round(

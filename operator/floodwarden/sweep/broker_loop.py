@@ -34,6 +34,7 @@ from floodwarden.sweep.watch import PolicyWatch
 
 SECRETS_EVERY = 10.0  # seconds between two looks at the Secrets
 VERSION_BYTES = 64
+CLUSTER_BYTES = 64
 STATUS_EVERY = 300.0  # seconds between two writes of a status in which only the last sweep differs; /metrics has each one
 EDIT_EVERY = 5.0  # seconds between two writes of a status that somebody else edits
 STUCK_AFTER = 60.0  # seconds, and ten intervals, without a finished sweep: the loop hangs
@@ -58,6 +59,7 @@ class BrokerLoop:
         self._written_at = float("-inf")
         self._ours = Ours()
         self._last = broker.status.last_sweep
+        self._cluster = broker.status.cluster_id
         self._failing_since: float | None = None
         self._alive_at = clock.now()
 
@@ -156,11 +158,13 @@ class BrokerLoop:
             observed_generation=meta.generation,
             conditions=self._conditions,
             version=plain(known.version, VERSION_BYTES) if known and known.version else None,
+            cluster_id=plain(known.cluster, CLUSTER_BYTES) if known and known.cluster else self._cluster,
             nodes=len(known.nodes) if known else None,
             unreachable_nodes=bounded(known.unreachable) if known else (),
             policies=policies,
             last_sweep=self._last,
         )
+        self._cluster = status.cluster_id
         await self._write(status)
 
     async def _write(self, status: MessageBrokerStatus) -> None:

@@ -24,9 +24,13 @@ async def repaired(
     owners: Mapping[str, str],
     settings: Collection[str],
     may_act: Callable[[str], bool],
+    beside: Collection[Wishes] = (),
 ) -> dict[str, Audited]:
-    """What is left for each policy, by its name, after what differs was written as far as ``may_act`` allows that policy now."""
-    found = audit(survey, wishes, owners)
+    """What is left for each policy, by its name, after what differs was written as far as ``may_act`` allows that policy now.
+
+    ``beside``: see ``audit``.
+    """
+    found = audit(survey, wishes, owners, beside)
     wanted = {change: name for name, findings in found.items() if may_act(name) for change in findings.changes}
     if not wanted:
         return {name: Audited(findings) for name, findings in found.items()}
@@ -39,7 +43,7 @@ async def repaired(
         failed = {change: refused.get(change, lost) for change in wanted}
         return {name: Audited(findings, (), _of(name, wanted, failed)) for name, findings in found.items()}
     others = {name: topic for name, topic in survey.topics.items() if name not in topics}
-    left = audit(replace(again, topics={**others, **again.topics}), wishes, owners)
+    left = audit(replace(again, topics={**others, **again.topics}), wishes, owners, beside)
     failed = {
         change: refused.get(change) or _unchanged(change, left[name])
         for change, name in wanted.items()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.deliverypolicy import DeliveryPolicy
-from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.cluster.status import version_of
 from floodwarden.core.target import TargetRef
 
@@ -144,6 +144,21 @@ class Store:
     def deliveries_of(self, broker: Key) -> list[DeliveryPolicy]:
         """The delivery policies that name this broker, allowed or not."""
         return [policy for policy in self.deliveries.values() if Key(*policy.broker) == broker]
+
+    def deliveries_beside(self, broker: Key, cluster: str) -> list[DeliveryPolicy]:
+        """The delivery policies that act on the same cluster by way of other MessageBrokers, as far as those have told its id."""
+        return [
+            policy
+            for key, other in self.brokers.items()
+            if key != broker and cluster and self._status(other).cluster_id == cluster
+            for policy in self.deliveries_of(key)
+            if other.allows(policy.metadata.namespace) and not (policy.paused or other.paused)
+        ]
+
+    def _status(self, broker: MessageBroker) -> MessageBrokerStatus:
+        told = self.told(broker)
+        status: MessageBrokerStatus = broker.status if told is None else told[1]
+        return status
 
     def holder(self, target: TargetRef) -> BacklogPolicy | None:
         """The policy that has a target: of several the one created first, and among those the first by name.

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from kafka.protocol.metadata import FindCoordinatorRequest
-from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest
+from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest, TxnOffsetCommitRequest
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from floodwarden.brokers.kafka import Security
@@ -83,6 +83,53 @@ async def _leave_hung(kafka: RealKafka, topic: str, partition: int, age: float, 
         # The node may not have heard yet that it is not to ask the coordinator.
         taken = await eventually(sent, lambda told: told.error_code == 0)
         return Stray(granted.producer_id, granted.producer_epoch, taken.base_offset)
+    finally:
+        await nodes.close()
+
+
+def leave_offsets_hung(kafka: RealKafka, topic: str) -> int:
+    """Commit an offset of a new group in a hung transaction; the producer's id. ``unverified`` must hold."""
+    return asyncio.run(_leave_offsets_hung(kafka, topic))
+
+
+async def _leave_offsets_hung(kafka: RealKafka, topic: str) -> int:
+    nodes = Nodes(kafka.bootstrap, Security())
+    nodes.begin(asyncio.get_running_loop().time() + 60)
+    try:
+        group = f"stray-{uuid4().hex[:8]}"
+        granted = await _producer_id(nodes, None)
+        wanted = TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
+        request = TxnOffsetCommitRequest(
+            transactional_id=group,
+            group_id=group,
+            producer_id=granted.producer_id,
+            producer_epoch=granted.producer_epoch,
+            generation_id=-1,
+            member_id="",
+            group_instance_id=None,
+            topics=[
+                wanted(
+                    name=topic,
+                    partitions=[
+                        wanted.TxnOffsetCommitRequestPartition(
+                            partition_index=0, committed_offset=0, committed_leader_epoch=-1, committed_metadata=None
+                        )
+                    ],
+                )
+            ],
+            max_version=3,  # from version 5 on, committing is itself how a coordinator is told
+        )
+
+        async def sent() -> Any:
+            where = await nodes.send_any(FindCoordinatorRequest(key_type=0, coordinator_keys=[group], min_version=4))
+            (coordinator,) = where.coordinators
+            if coordinator.error_code:
+                return coordinator
+            answer = await nodes.send(coordinator.node_id, request)
+            return answer.topics[0].partitions[0]
+
+        await eventually(sent, lambda told: told.error_code == 0)
+        return int(granted.producer_id)
     finally:
         await nodes.close()
 

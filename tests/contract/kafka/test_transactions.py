@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from time import time
 
 import pytest
@@ -11,11 +11,19 @@ import pytest
 from floodwarden.brokers.abilities import Producers
 from floodwarden.brokers.kafka import KafkaSettings
 from floodwarden.brokers.kafka.transactions import STATE
-from floodwarden.core.delivery.transactions import Active, Coordinated, Forgotten, OpenTransaction
+from floodwarden.core.delivery.survey import Placement
+from floodwarden.core.delivery.transactions import OFFSETS_TOPIC, Active, Coordinated, Forgotten, OpenTransaction
 from floodwarden.core.observation import Partition, Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
 from tests.contract.kafka.real_kafka import NODES, RealKafka
-from tests.contract.kafka.real_transactions import Transaction, committed_messages, leave_hung, tool_rows, unverified
+from tests.contract.kafka.real_transactions import (
+    Transaction,
+    committed_messages,
+    leave_hung,
+    leave_offsets_hung,
+    tool_rows,
+    unverified,
+)
 from tests.contract.kafka.test_settings import Deny, surveyed
 from tests.contract.kafka.test_settings import deny as deny
 from tests.contract.kafka.test_settings import known_user as known_user
@@ -46,6 +54,13 @@ async def producers_of(settings: KafkaSettings, topic: str) -> Producers:
 
     await eventually(lambda: producers.active(partitions), led)
     return producers
+
+
+async def of_offsets(settings: KafkaSettings) -> Sequence[Placement]:
+    """The partitions that hold what groups have committed."""
+    placements = (await surveyed(settings, OFFSETS_TOPIC)).topics[OFFSETS_TOPIC].placements
+    assert not isinstance(placements, Unknown)
+    return placements
 
 
 async def open_in(producers: Producers, topic: str, *numbers: int) -> list[OpenTransaction]:
@@ -137,6 +152,25 @@ async def test_an_abort(kafka: RealKafka, settings: KafkaSettings) -> None:
     waiting = committed_messages(kafka, topic, 0)
     assert waiting == [other.id, "0", "1", "2"]
     assert committed_messages(kafka, topic, 1) == [other.id]
+
+
+@pytest.mark.usefixtures("unchecked")
+async def test_hung_in_the_offsets_of_groups(kafka: RealKafka, settings: KafkaSettings) -> None:
+    """Found in Kafka's own topic as Kafka's tool shows it there, and gone once that tool has aborted it."""
+    producer = await asyncio.to_thread(leave_offsets_hung, kafka, kafka.topic(1))
+    producers = await producers_of(settings, OFFSETS_TOPIC)
+
+    async def strays() -> list[OpenTransaction]:
+        opened = await open_in(producers, OFFSETS_TOPIC, *range(len(await of_offsets(settings))))
+        return [one for one in opened if one.producer == producer]
+
+    (stray,) = await strays()
+    assert await producers.standings([stray]) == {stray: Forgotten()}
+    where = ("--topic", OFFSETS_TOPIC, "--partition", str(stray.partition.number))
+    shown = tool_rows(kafka, "describe-producers", *where)
+    assert (str(producer), str(stray.epoch), str(stray.coordinator_epoch), str(stray.start)) in shown
+    kafka.tool("kafka-transactions", "abort", *where, "--start-offset", str(stray.start))
+    assert await strays() == []
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 
 from tests.integration.delivery.settings_shop import SettingsShop
 from tests.integration.delivery.test_audit import SAFE
+from tests.integration.loop.shop import BROKER
 from tests.support.lengths import short_or_soak
 from tests.support.moments import let_pass
 
@@ -61,6 +62,26 @@ def test_two_policies_that_disagree(shop: SettingsShop) -> None:
         shop.await_condition("Compliant", "True", "Compliant", name=name, kind="fwdp")
     assert shop.topic_settings()["retention.ms"] == "7200000"
     assert written in ("60000", "3600000")  # of before the second policy was there
+
+
+def test_two_policies_on_two_message_brokers_of_one_cluster(shop: SettingsShop) -> None:
+    """They are held against each other as if there were one: the brokers are the same."""
+    shop.make_topic(2, read=False)
+    shop.set_topic("retention.ms=60000", "retention.bytes=-1")
+    shop.broker(name="second", auditInterval="5s")
+    ids = {
+        name: shop.await_status(lambda s: s.get("clusterId"), "the cluster's id", name=name, kind="fwmb")["clusterId"]
+        for name in (BROKER, "second")
+    }
+    assert len(set(ids.values())) == 1
+    shop.delivery(name="short", retention={"atLeast": "1h"}, mode="Enforce")
+    shop.delivery(name="long", retention={"atLeast": "2h"}, mode="Enforce", brokerRef={"name": "second"})
+    for name, other in (("short", "long"), ("long", "short")):
+        message = shop.await_condition("Compliant", "False", "PolicyConflict", name=name, kind="fwdp")
+        assert f"{shop.namespace}/{other}" in message
+    shop.patch("fwdp", "short", {"spec": {"mode": "Audit"}})
+    shop.await_condition("Compliant", "True", "Compliant", name="long", kind="fwdp")
+    assert shop.topic_settings()["retention.ms"] == "7200000"
 
 
 def test_a_paused_policy_writes_nothing(shop: SettingsShop) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.deliverypolicy import DeliveryPolicy
+from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep.binding import obstacle
 from floodwarden.sweep.store import Key, Store, key_of
-from tests.support.resources import backlog_policy, broker
+from tests.support.resources import backlog_policy, broker, delivery_policy
 
 
 def store_of(*resources: object) -> Store:
@@ -117,3 +119,35 @@ def test_of_two_policies_created_together_one_has_the_target() -> None:
     refused = obstacle(b, store)
     assert refused is not None
     assert "BacklogPolicy/a" in refused.message
+
+
+def leading_to(cluster: str | None, name: str, *allowed: str) -> MessageBroker:
+    return broker(name, allowedNamespaces=allowed).model_copy(update={"status": MessageBrokerStatus(cluster_id=cluster)})
+
+
+@pytest.mark.parametrize(
+    ("other", "policy", "found"),
+    [
+        pytest.param(leading_to("abc", "other"), delivery_policy("other"), True, id="the same cluster"),
+        pytest.param(leading_to("xyz", "other"), delivery_policy("other"), False, id="another cluster"),
+        pytest.param(leading_to(None, "other"), delivery_policy("other"), False, id="a cluster that is not known"),
+        pytest.param(leading_to("abc", "main"), delivery_policy("main"), False, id="its own"),
+        pytest.param(leading_to("abc", "other"), delivery_policy("other", namespace="shed"), False, id="not allowed to bind"),
+        pytest.param(leading_to("abc", "other", "shed"), delivery_policy("other", namespace="shed"), True, id="allowed"),
+        pytest.param(leading_to("abc", "other"), delivery_policy("other", paused=True), False, id="paused"),
+    ],
+)
+def test_policies_on_the_same_cluster(other: MessageBroker, policy: DeliveryPolicy, found: bool) -> None:
+    """Those that come by way of other MessageBrokers, which have told whose brokers they lead to."""
+    store = store_of(broker("main"), other, policy)
+    assert store.deliveries_beside(Key("shop", "main"), "abc") == ([policy] if found else [])
+    assert store.deliveries_beside(Key("shop", "main"), "") == []
+
+
+def test_a_cluster_that_was_told_later() -> None:
+    """The newest status counts, though the spec that is held is older."""
+    policy = delivery_policy("other")
+    store = store_of(broker("other"), policy)
+    assert store.deliveries_beside(Key("shop", "main"), "abc") == []
+    store.put(leading_to("abc", "other"))
+    assert store.deliveries_beside(Key("shop", "main"), "abc") == [policy]

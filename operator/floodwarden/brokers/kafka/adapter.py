@@ -70,6 +70,7 @@ class KafkaBroker:
             nodes=self._nodes.all,
             unreachable=self._nodes.unreachable,
             version=self._nodes.version,
+            cluster=self._nodes.cluster,
         )
 
     async def close(self) -> None:

@@ -49,6 +49,7 @@ class Nodes:
         self._present: frozenset[int] = frozenset()
         self._deadline = 0.0
         self._failed: dict[str, Unknown] = {}
+        self.cluster = ""  # its id, as metadata told it last
         self.requests = 0
 
     def begin(self, deadline: float) -> None:
@@ -56,8 +57,9 @@ class Nodes:
         self._deadline = deadline
         self._failed = {}
 
-    def learn(self, brokers: Mapping[int, str], mentioned: Iterable[int]) -> None:
+    def learn(self, brokers: Mapping[int, str], mentioned: Iterable[int], cluster: str | None) -> None:
         """Take over the nodes of new metadata; those gone from it stay known while a replica is ``mentioned`` on them."""
+        self.cluster = cluster or ""
         gone = {node: self._addresses[node] for node in mentioned if node in self._addresses and node not in brokers}
         self._addresses = {**gone, **brokers}
         self._present = frozenset(brokers)

@@ -86,7 +86,8 @@ class KafkaSettings:
         known = await self._nodes.send_any(protocol.metadata_of_all())
         present = {broker.node_id: broker for broker in known.brokers}
         holders = {node for topic in known.topics for entry in topic.partitions for node in entry.replica_nodes}
-        self._nodes.learn({node: address(broker.host, broker.port) for node, broker in present.items()}, holders)
+        addresses = {node: address(broker.host, broker.port) for node, broker in present.items()}
+        self._nodes.learn(addresses, holders, known.cluster_id)
         self._topics.learn(known)
         nodes = sorted({*present, *holders})  # a node that is down is not among the brokers
         topics = [topic for topic in known.topics if topic.is_internal or wanted(topic.name)]
@@ -96,7 +97,7 @@ class KafkaSettings:
             topics={topic.name: _topic(topic, by_name[topic.name]) for topic in topics},
             brokers=tuple(_broker(node, present.get(node), found) for node, found in zip(nodes, values, strict=True)),
             requests=self._nodes.requests - sent_before,
-            cluster=known.cluster_id or "",
+            cluster=self._nodes.cluster,
             features=self._nodes.features,
         )
 

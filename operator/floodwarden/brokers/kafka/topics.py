@@ -105,7 +105,7 @@ class Topics:
             if found != self._known.get(topic.name):  # else what was made of the same metadata still holds
                 self._known[topic.name] = found
         known = [topic for topic in self._known.values() if isinstance(topic, Topic)]
-        self._nodes.learn(brokers, frozenset().union(*(topic.nodes for topic in known)))
+        self._nodes.learn(brokers, frozenset().union(*(topic.nodes for topic in known)), answer.cluster_id)
 
 
 def _topic(found: protocol.Response) -> Topic | Unknown:

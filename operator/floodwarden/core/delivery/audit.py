@@ -54,11 +54,18 @@ class Findings:
     owned: tuple[Change, ...] = ()
 
 
-def audit(survey: Survey, policies: Collection[Wishes], owners: Mapping[str, str]) -> dict[str, Findings]:
-    """The findings of each policy, by its name. ``owners`` names who else has a topic, such as a KafkaTopic of Strimzi."""
-    matched = {wishes.name: [topic for topic in survey.topics.values() if _speaks_of(wishes, topic)] for wishes in policies}
+def audit(
+    survey: Survey, policies: Collection[Wishes], owners: Mapping[str, str], beside: Collection[Wishes] = ()
+) -> dict[str, Findings]:
+    """The findings of each policy, by its name.
+
+    ``owners`` names who else has a topic, such as a KafkaTopic of Strimzi; ``beside`` are policies that are audited elsewhere, on
+    the same brokers: of these it matters only where they disagree.
+    """
+    every = [*policies, *beside]
+    matched = {wishes.name: [topic for topic in survey.topics.values() if _speaks_of(wishes, topic)] for wishes in every}
     # Who only looks disarms nobody: those that write are held against each other, and those that look.
-    rivals = {enforces: _rivals([one for one in policies if one.enforces is enforces], matched) for enforces in (True, False)}
+    rivals = {enforces: _rivals([one for one in every if one.enforces is enforces], matched) for enforces in (True, False)}
     return {wishes.name: _findings(wishes, survey, matched[wishes.name], owners, rivals[wishes.enforces]) for wishes in policies}
 
 

@@ -43,6 +43,16 @@ def test_policies_that_disagree() -> None:
     }
 
 
+def test_policies_on_the_same_brokers_by_way_of_another_message_broker() -> None:
+    """They disarm each other as well; nothing is told for the one that is audited elsewhere."""
+    three, two = wishes(name="shop/three", names=["orders"], min_in_sync=3), wishes(name="platform/two", min_in_sync=2)
+    found = audit(BAD, [three], {}, [two])
+    assert found.keys() == {"shop/three"}
+    conflict = the([one for one in found["shop/three"].violations if one.action is Action.CONFLICT])
+    assert conflict.reason == "platform/two wants ≥ 2: neither is acted on until they agree"
+    assert found["shop/three"].changes == ()
+
+
 def test_policies_that_disagree_where_nothing_differs_yet() -> None:
     """It is told before somebody gets hurt, with the value that there is and where it comes from."""
     policies = [wishes(KEPT, name="shop/a"), wishes(Requirement(RETENTION, KEPT.relation, "7"), name="shop/b")]
