@@ -1,5 +1,7 @@
 """What audits cost: 2,000 topics of six partitions, one DeliveryPolicy that asks for all there is, and finds fault with each.
 
+Every topic has messages, one in ten has a group that has not read them all, and one a transaction that stays open.
+
 From outside of the process: CPU from the kernel, before and after the policy is there; lengths and requests from /metrics; the
 status as the API server has it.
 """
@@ -8,10 +10,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from account import Account
 from api import Object
-from fleet import API, make_topics
+from confluent_kafka import Producer
+from fleet import API, PATIENCE, commit, make_topics
 from ground import Ground, namespace
 from operator_run import Operator, operator
 from timing import window
@@ -21,6 +26,8 @@ from floodhack.progress import say
 from floodhack.waiting import until
 
 PARTITIONS = 6
+MESSAGES = 3  # in each partition
+READ = 10  # one topic in so many has a group
 PREFIX = "audit"
 AUDITS = "floodwarden_audit_duration_seconds"
 REQUESTS = "floodwarden_audit_requests_total"
@@ -30,8 +37,13 @@ INTERVAL = 60.0  # seconds: the default of a MessageBroker's auditInterval
 def run(ground: Ground, account: Account, topics: int, idle: float) -> dict[str, float]:
     """The numbers for so many topics. ``idle``: seconds over which CPU is counted, without the policy and with it."""
     names = [f"{PREFIX}-{number}" for number in range(topics)]
-    with make_topics(ground, names, PARTITIONS), namespace(ground.api, "bench-audit") as space:
-        say(f"  {topics} topics, {topics * PARTITIONS} partitions")
+    with (
+        make_topics(ground, names, PARTITIONS) as admin,
+        written(ground, names),
+        namespace(ground.api, "bench-audit") as space,
+    ):
+        commit(admin, {name: [1] * PARTITIONS for name in names[::READ]})
+        say(f"  {topics} topics, {topics * PARTITIONS} partitions, with messages, {len(names[::READ])} groups and a transaction")
         _broker(ground, space)
         with operator(ground, account) as process:
             process.start()
@@ -51,6 +63,29 @@ def run(ground: Ground, account: Account, topics: int, idle: float) -> dict[str,
                 "status_kib_max": len(json.dumps(status).encode()) / 1024,
                 f"audit_rss_mib_{topics}_topics": process.peak_mib(),
             }
+
+
+@contextmanager
+def written(ground: Ground, names: Sequence[str]) -> Iterator[None]:
+    """Messages in each partition, and a transaction in the first topic that is open as long as the context lasts."""
+    settings: dict[str, str | int | float | bool] = {"bootstrap.servers": ",".join(ground.bootstrap), "log_level": 0}
+    producer = Producer({**settings, "enable.idempotence": True, "linger.ms": 50})
+    for name in names:
+        for partition in range(PARTITIONS):
+            for _ in range(MESSAGES):
+                producer.produce(name, b"x" * 100, partition=partition)
+        producer.poll(0)
+    if producer.flush(PATIENCE):
+        raise HackError("the brokers did not take all messages in time")
+    transaction = Producer({**settings, "transactional.id": "bench-audit", "transaction.timeout.ms": 900_000})
+    transaction.init_transactions(PATIENCE)
+    transaction.begin_transaction()
+    transaction.produce(names[0], b"not committed", partition=0)
+    transaction.flush(PATIENCE)
+    try:
+        yield
+    finally:
+        transaction.abort_transaction(PATIENCE)
 
 
 def _cores(process: Operator, seconds: float) -> float:

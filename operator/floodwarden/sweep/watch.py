@@ -161,8 +161,7 @@ class PolicyWatch:
             self._history.record(at, reading)
         seen = assess(reading, self._history, at, caution)
         blocker = obstacle(self._resource, self._services.store)
-        if blocker is None or self._looked_at == NEVER:
-            await self._look(at)
+        await self._look(at, attend=self._attend and blocker is None)
         if self._changed_by_others:
             await self._services.owners.refresh()  # most likely a new autoscaler: name it rather than "somebody"
         if not self._current:
@@ -191,16 +190,16 @@ class PolicyWatch:
         target, seen = self._known_target, self._memory.replicas_seen
         return target is not None and seen is not None and target.replicas != seen
 
-    async def _look(self, at: float) -> None:
-        """Read the target when it is due: in every sweep while something is going on, else now and then.
+    async def _look(self, at: float, *, attend: bool) -> None:
+        """Read the target when it is due: in every sweep while something is going on (``attend``), else now and then.
 
         No sweep waits for a mere glance at what is quiet: of a thousand some are always due. The next one takes in its answer.
         """
-        if self._attend or self._looked_at == NEVER:
+        if attend or self._looked_at == NEVER:
             if self._glance is not None:
                 self._glance.cancel()
                 self._glance = None
-            self._target = await self._read(pods=self._attend)
+            self._target = await self._read(pods=attend)
             self._looked_at = at
         elif self._glance is None:
             if at - self._looked_at >= self._patience:
