@@ -5,13 +5,13 @@ Pure, apart from reading the history. ``core.need`` and ``core.decide`` build on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from floodwarden.core.history import SMOOTH_WINDOW, History, Track
 from floodwarden.core.members import MemberLoad, awaits_turn, member_load
-from floodwarden.core.observation import Group, GroupPhase, Member, Offsets, Partition, Reading, Unknown
+from floodwarden.core.observation import Group, GroupPhase, Offsets, Partition, Reading, Unknown
 from floodwarden.core.reasons import Reason
 
 STALL_AFTER = 30.0  # seconds without a commit under lag, at the least, before a partition counts as standing still
@@ -82,6 +82,13 @@ class Assessment:
     caution: Gap | None = None  # why replicas are not lowered although the lag is known: a part of the brokers is away
     members: tuple[MemberLoad, ...] = ()  # what each member of the group does; empty where they are not known
     group_gap: Gap | None = None
+    competing: bool = False  # see Reading; ``members`` are then the consumers taken together, as one
+    sampled: bool = False  # whether the broker takes its numbers now and then, and sweeps in between bring nothing new
+
+    @property
+    def parallel(self) -> int | None:
+        """How many replicas can share the work: one for each partition; None where any number can."""
+        return None if self.competing else self.partitions
 
     @property
     def stalled(self) -> tuple[Partition, ...]:
@@ -137,8 +144,10 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
         commit_gap=commit_gap,
         group=group,
         caution=caution,
-        members=tuple(_member(member, history, now) for member in group.members) if group else (),
+        members=_members(group, known, history, now, competing=reading.competing),
         group_gap=_group_gap(reading.group),
+        competing=reading.competing,
+        sampled=reading.taken is not None,
     )
 
 
@@ -170,8 +179,14 @@ def _load(partition: Partition, end: int, position: int, history: History, group
     )
 
 
-def _member(member: Member, history: History, now: float) -> MemberLoad:
-    return member_load([history.tracks[p] for p in member.partitions if p in history.tracks], now)
+def _members(
+    group: Group | None, known: Collection[Partition], history: History, now: float, *, competing: bool
+) -> tuple[MemberLoad, ...]:
+    """What each member does. Nobody can tell that of consumers that share a queue: they are one here."""
+    if group is None or not group.members:
+        return ()
+    owned = [known] if competing else [member.partitions for member in group.members]
+    return tuple(member_load([history.tracks[p] for p in partitions if p in history.tracks], now) for partitions in owned)
 
 
 def _settled(lag: int | None, history: History, commit_gap: float, now: float) -> int | None:

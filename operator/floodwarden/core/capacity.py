@@ -44,6 +44,8 @@ def saturated_rate(seen: Assessment, replicas: int) -> float | None:
     rates = [member.consumed for member in saturated(seen)]
     if not rates:
         return None
+    if seen.competing:
+        return sum(rates) / replicas
     return sum(rates) / len(rates) * max(1.0, len(seen.members) / replicas)
 
 

@@ -172,7 +172,8 @@ def _up(view: Outlook, current: int) -> Decision | None:
         if current >= view.most and view.over and known and not measuring and not view.carried_by(current):
             return Decision(Reason.AT_CEILING, view.numbers(current, current), desired=current)
         return None
-    if seen.surge is not None and not seen.surge_confirmed and current > 0 and view.policy.sweep_interval <= QUICK_SWEEP:
+    quick = view.policy.sweep_interval <= QUICK_SWEEP and not seen.sampled
+    if seen.surge is not None and not seen.surge_confirmed and current > 0 and quick:
         return Decision(Reason.MEASURING, "a rise has just begun; one more reading tells how much", desired=current)
     against = _against_up(view, current)
     if against is not None:

@@ -50,10 +50,18 @@ class History:
         self._partitions: frozenset[Partition] = frozenset()
         self._read: Mapping[Partition, Offsets | Unknown] = {}  # the last reading
         self._incarnations: Mapping[str, str] = {}
+        self._taken: float | None = None  # by the broker's clock, of the last reading that says so
 
     def record(self, at: float, reading: Reading) -> None:
-        """Add one reading taken at ``at`` (seconds, ascending). Unknown partitions keep what is known of their past."""
+        """Add one reading taken at ``at`` (seconds, ascending). Unknown partitions keep what is known of their past.
+
+        Numbers that the broker has not taken anew since the last reading are no new reading: rates would fall to nothing and
+        jump again.
+        """
         self._forget_recreated(at, reading)
+        if reading.taken is not None and reading.taken == self._taken:
+            return
+        self._taken = reading.taken
         if self._sweep_without_change(at, reading):
             return
         self._read = reading.partitions
@@ -106,6 +114,7 @@ class History:
         self.sweeps = ()
         self._counted = None
         self._risen_at = None
+        self._taken = None
 
     def _forget_recreated(self, at: float, reading: Reading) -> None:
         """A topic under the same name with another id is another topic: nothing seen of the old one applies."""

@@ -72,6 +72,11 @@ def replicas_needed(demands: Sequence[Demand], partitions: int, capacity: float,
     return within(partitions, per_replica, ceiling)
 
 
+def shared(demands: Sequence[Demand], capacity: float, ceiling: int) -> int:
+    """The replicas that carry the demands where any number of them can share each, at most ``ceiling``: n = ⌈Σd / c⌉."""
+    return min(ceil(sum(demand.total for demand in demands) / capacity - TOLERANCE), ceiling)
+
+
 def _worst_fitting(demands: Sequence[Demand], capacity: float) -> int:
     """How many partitions fit into one capacity together, however unluckily they meet, while one of them drains.
 

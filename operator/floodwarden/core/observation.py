@@ -108,12 +108,18 @@ class Reading:
     A named topic that does not exist appears in ``missing_topics``. ``incarnations`` maps a topic to an id that changes
     when the topic is deleted and created again (empty where the broker has none).
     ``group`` is None where the query did not ask for it.
+
+    ``competing``: any number of consumers share each partition, as with a queue, so that the partition count is no ceiling.
+    ``taken``: when the broker took these numbers, in seconds of its own clock; the same again is the same reading. None: at the
+    moment of reading.
     """
 
     partitions: Mapping[Partition, Offsets | Unknown]
     incarnations: Mapping[str, str] = field(default_factory=dict)
     missing_topics: frozenset[str] = frozenset()
     group: Group | Unknown | None = None
+    competing: bool = False
+    taken: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from math import ceil
 
 from floodwarden.core.assess import Assessment, PartitionLoad
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase
-from floodwarden.core.need import Demand, at_least, even_at_least, replicas_needed
+from floodwarden.core.need import Demand, at_least, even_at_least, replicas_needed, shared
 from floodwarden.core.observation import Partition
 from floodwarden.core.policy import Policy
 
@@ -71,16 +71,22 @@ class Outlook:
 
     @property
     def ceiling(self) -> int:
-        return self.policy.ceiling(self.seen.partitions)
+        return self.policy.ceiling(self.seen.parallel)
 
     @property
     def most(self) -> int:
         """The largest even spread that the ceiling allows."""
-        return even_at_least(self.seen.partitions, self.ceiling, self.ceiling)
+        return self._spread(self.ceiling, self.ceiling)
 
     @property
     def floor(self) -> int:
-        return self.policy.floor(self.seen.partitions)
+        return self.policy.floor(self.seen.parallel)
+
+    def _spread(self, replicas: int, ceiling: int) -> int:
+        """The smallest even spread of at least so many; as many as there are to be where consumers compete."""
+        if self.seen.competing:
+            return min(replicas, ceiling)
+        return even_at_least(self.seen.partitions, replicas, ceiling)
 
     @property
     def undo(self) -> bool:
@@ -101,6 +107,8 @@ class Outlook:
         Chance must not make it so, and unmake it again: both take two standard deviations.
         """
         capacity, loads, before = self.measured, self.seen.loads, self.memory.hot
+        if self.seen.competing:
+            return ()  # a queue that needs more than one replica gets them
         if capacity is None or not self.seen.exact or len(loads) < 2:
             return tuple(load.partition for load in loads if load.partition in before)
         total = sum(load.arrival for load in loads)
@@ -161,7 +169,7 @@ class Outlook:
         """
         limit, loads = self.policy.max_seconds, self.seen.loads
         moving = [load for load in loads if not load.doubtful]
-        if limit is None or not replicas or not self.seen.seconds or len(loads) < 2 or not moving:
+        if self.seen.competing or limit is None or not replicas or not self.seen.seconds or len(loads) < 2 or not moving:
             return False
         worst = max(moving, key=lambda load: load.seconds)
         others = sum(load.arrival for load in loads) - worst.arrival
@@ -197,7 +205,7 @@ class Outlook:
 
     def _spared(self, load: PartitionLoad, arrival: float, headroom: float) -> float:
         """Arrivals with headroom. Neither that nor chance makes a partition one that no replica can carry."""
-        if self.capacity is None:
+        if self.capacity is None or self.seen.competing:
             return arrival * headroom
         capacity = self.capacity.per_replica
         if load.partition in self.memory.hot or at_least(arrival, SURE) >= capacity:
@@ -221,20 +229,25 @@ class Outlook:
             return need
         capacity = self.capacity.per_replica
         arriving = [load.arrival for load in self.seen.loads if not load.stalled]
-        if not any(arrival > capacity for arrival in arriving):
+        if self.seen.competing or not any(arrival > capacity for arrival in arriving):
             return need
         carrying = ceil(sum(arriving) * headroom / capacity)
-        return max(need, even_at_least(self.seen.partitions, carrying, self.ceiling))
+        return max(need, self._spread(carrying, self.ceiling))
 
     def _need(self, demands: Sequence[Demand], capacity: float) -> int:
+        if self.seen.competing:
+            return shared(demands, capacity, self.ceiling)
         return replicas_needed(demands, self.seen.partitions, capacity, self.ceiling)
 
     def bold(self, replicas: int) -> int:
-        """A first step without any known capacity: double, or half the ceiling; no more than there are lagging partitions."""
+        """A first step without any known capacity: double, or half the ceiling; no more than there are lagging partitions,
+        unless consumers compete for them."""
         deepest = max((load.lag for load in self.seen.loads), default=0)
         lagging = sum(1 for load in self.seen.loads if not load.stalled and load.lag > 0.1 * deepest)
-        wanted = min(max(2 * replicas, -(-self.ceiling // 2), 1), max(lagging, replicas))
-        return even_at_least(self.seen.partitions, wanted, self.ceiling)
+        wanted = max(2 * replicas, -(-self.ceiling // 2), 1)
+        if not self.seen.competing:
+            wanted = min(wanted, max(lagging, replicas))
+        return self._spread(wanted, self.ceiling)
 
     def goal_up(self, replicas: int) -> int:
         """Where a step up would go. Without measured capacity it is bold, and learnt from, but not without bounds."""
@@ -252,7 +265,7 @@ class Outlook:
         else:
             need = self._need(self.demands(replicas, 1.0), self._guessed(replicas, capacity.per_replica))
         boldest = BOLDEST * max(replicas, 1)
-        return need if need <= boldest else even_at_least(self.seen.partitions, boldest, min(boldest, self.ceiling))
+        return need if need <= boldest else self._spread(boldest, min(boldest, self.ceiling))
 
     @property
     def eta(self) -> float | None:
@@ -271,5 +284,10 @@ class Outlook:
         step = f"{current} → {goal}" if goal != current else f"{current}"
         return (
             f"{step} replicas: lag {self.seen.lag or 0:,}{waited}, limit {self.policy.limits}; "
-            f"{self.arrivals:.1f}/s arriving, one replica does {each}, {self.seen.partitions} partitions, ceiling {self.ceiling}"
+            f"{self.arrivals:.1f}/s arriving, one replica does {each}, {self._parts}, ceiling {self.ceiling}"
         )
+
+    @property
+    def _parts(self) -> str:
+        count, name = self.seen.partitions, "queue" if self.seen.competing else "partition"
+        return f"{count} {name}{'' if count == 1 else 's'}"

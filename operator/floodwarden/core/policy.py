@@ -21,11 +21,16 @@ class Policy:
     sweep_interval: float
     dry_run: bool = False
 
-    def ceiling(self, partitions: int) -> int:
-        """The most replicas that can be useful: one for each partition, and never more than maxReplicas."""
+    def ceiling(self, partitions: int | None) -> int:
+        """The most replicas that can be useful: one for each partition, and never more than maxReplicas.
+
+        ``partitions`` None: any number of replicas can share the work, so that maxReplicas alone counts.
+        """
+        if partitions is None:
+            return self.max_replicas if self.max_replicas is not None else max(1, self.min_replicas)
         return partitions if self.max_replicas is None else min(partitions, self.max_replicas)
 
-    def floor(self, partitions: int) -> int:
+    def floor(self, partitions: int | None) -> int:
         """The fewest replicas: minReplicas, unless there are fewer partitions than that."""
         return min(self.min_replicas, self.ceiling(partitions))
 

@@ -60,7 +60,7 @@ def _settled(step: Step, seen: Assessment, target: Target, now: float) -> bool:
     if seen.group is None or seen.group.phase is not GroupPhase.STABLE:
         return False
     members = len(seen.group.members)
-    expected = min(step.goal, seen.partitions) if seen.partitions else step.goal
+    expected = min(step.goal, seen.parallel) if seen.parallel else step.goal
     return members == expected or (members > 0 and now - step.at >= STRAGGLERS_FOR)
 
 
