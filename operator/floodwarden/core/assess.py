@@ -121,7 +121,9 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
     surge = history.surge()
     lag = sum(load.lag for load in loads) if loads else None
     seconds = max((load.seconds for load in loads), default=None)
-    commit_gap = history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0
+    sampled = reading.taken is not None
+    # Steps of a sampled counter are the broker's, and not those in which consumers commit.
+    commit_gap = 0.0 if sampled else history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0
     settled = _settled(lag, history, commit_gap, now)
     return Assessment(
         partitions=len(reading.partitions),
@@ -147,7 +149,7 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
         members=_members(group, known, history, now, competing=reading.competing),
         group_gap=_group_gap(reading.group),
         competing=reading.competing,
-        sampled=reading.taken is not None,
+        sampled=sampled,
     )
 
 

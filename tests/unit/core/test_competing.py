@@ -73,6 +73,15 @@ def test_capacity_is_learnt_from_all_of_them_together() -> None:
     assert world.lag < 1000
 
 
+def test_a_sampled_lag_is_all_of_it() -> None:
+    """What a consumer of Kafka has done and not committed is no backlog; here what waits does wait."""
+    world = flooded(begin=21.5, known=False).run(26.5)
+    assert world.seen is not None
+    assert world.seen.settled_lag == world.seen.lag
+    assert world.decisions[-1][1].over
+    assert world.steps
+
+
 def test_scaled_down_once_the_window_agrees() -> None:
     """In one step, to what the arrivals need."""
     world = flooded(500.0, end=200).run(200)
