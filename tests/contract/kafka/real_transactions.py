@@ -96,6 +96,7 @@ async def _leave_offsets_hung(kafka: RealKafka, topic: str) -> int:
     nodes = Nodes(kafka.bootstrap, Security())
     nodes.begin(asyncio.get_running_loop().time() + 60)
     try:
+        await Topics(nodes).read([topic])  # tells where the nodes are
         group = f"stray-{uuid4().hex[:8]}"
         granted = await _producer_id(nodes, None)
         wanted = TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
