@@ -7,6 +7,7 @@ from typing import Any
 from floodwarden.cli.checking.report import Checked, Outcome
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.producers import Writers
 from floodwarden.core.delivery.violations import Action, Violation
 from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes
 from floodwarden.core.reasons import Reason
@@ -76,6 +77,7 @@ def findings(
     gaps: tuple[Gap, ...] = (),
     warnings: tuple[str, ...] = (),
     unproven: tuple[str, ...] = ("acks All: brokers do not keep what producers ask for",),
+    writers: tuple[Writers, ...] = (),
 ) -> Findings:
     """What an audit of three brokers brought."""
-    return Findings(topics, 3, violations, (), gaps, warnings, unproven=unproven)
+    return Findings(topics, 3, violations, (), gaps, warnings, unproven=unproven, writers=writers)

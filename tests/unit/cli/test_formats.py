@@ -18,6 +18,7 @@ from floodwarden.cli.checking.report import EXIT, Checked, overall, verdict
 from floodwarden.cli.checking.sarif import sarif
 from floodwarden.cli.checking.table import show
 from floodwarden.core.assess import Gap
+from floodwarden.core.delivery.producers import Writers
 from floodwarden.core.delivery.settings import EXPLAINED
 from floodwarden.core.delivery.violations import Violation
 from tests.unit.cli.objects import AWAY, BEHIND, DENIED, ESCAPED, FEW, HOSTILE, LOW, LOWER, WISHES, checked, findings
@@ -85,6 +86,12 @@ SAID = {
     "what is left out": (checked(findings(), replace(WISHES, exclude=("*-tmp",))), "orders* without *-tmp on shop/main"),
     "acks": (FINE, "not verified: acks All: brokers do not keep what producers ask for"),
     "that all is well": (FINE, "as asked for"),
+    "who writes": (
+        checked(
+            findings(writers=(Writers("orders-0", True, (7, 5)), Writers("orders-1", False, (7,)), Writers("orders-2", None, ())))
+        ),
+        "producers: idempotent in 1 of 3 partitions looked at, not so in 1; ids 5, 7",
+    ),
 }
 
 
@@ -96,7 +103,8 @@ def test_the_table_says_the_rest(check: Checked, says: str) -> None:
 
 def test_json_has_the_documented_shape() -> None:
     """Of which machines hold on: fields may be added, none may go."""
-    said = as_json([checked(findings(LOW, gaps=(DENIED,), warnings=("mind the gap",))), UNREACHABLE])
+    writers = (Writers("orders-0", True, (7, 5)),)
+    said = as_json([checked(findings(LOW, gaps=(DENIED,), warnings=("mind the gap",), writers=writers)), UNREACHABLE])
     assert said["version"] == 1
     assert (said["result"], said["summary"]) == ("Violations", "not compliant: 1 violation of 1 policy, 1 policy not known")
     assert said["policies"][0] == {
@@ -121,6 +129,7 @@ def test_json_has_the_documented_shape() -> None:
         "unknown": [{"reason": "AuthorizationFailed", "message": DENIED.message}],
         "notVerified": ["acks All: brokers do not keep what producers ask for"],
         "warnings": ["mind the gap"],
+        "producers": [{"partition": "orders-0", "idempotent": True, "ids": [7, 5]}],
     }
     away = said["policies"][1]
     assert (away["result"], away["topics"], away["brokers"], away["violations"]) == ("Unknown", None, None, [])

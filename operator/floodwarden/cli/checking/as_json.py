@@ -6,7 +6,8 @@
      policies: [{name (namespace/name), file, line, broker (namespace/name), result, topics, brokers (how many; null: not known),
                  violations: [{resource, setting, wanted, found, where, action, reason}],
                  unknown: [{reason, message}],              what is asked for and could not be told
-                 notVerified: [text], warnings: [text]}]}
+                 notVerified: [text], warnings: [text],
+                 producers: [{partition, idempotent (null: not told), ids}]}]}    whose batches are the newest of a partition
 """
 
 from __future__ import annotations
@@ -54,4 +55,7 @@ def _policy(check: Checked) -> dict[str, Any]:
         "unknown": [{"reason": gap.reason.value, "message": gap.message} for gap in check.gaps],
         "notVerified": list(check.not_verified),
         "warnings": list(check.warnings),
+        "producers": [
+            {"partition": one.partition, "idempotent": one.idempotent, "ids": list(one.producers)} for one in check.writers
+        ],
     }

@@ -9,6 +9,7 @@ from typing import Final
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.producers import Writers
 from floodwarden.core.delivery.violations import FACTOR, Violation
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
@@ -78,6 +79,11 @@ class Checked:
     def not_verified(self) -> tuple[str, ...]:
         """What no broker can tell; it counts for nothing."""
         return () if isinstance(self.outcome, Gap) else self.outcome.unproven
+
+    @property
+    def writers(self) -> tuple[Writers, ...]:
+        """Whose batches are the newest of the partitions looked at; empty where no policy asks for acks."""
+        return () if isinstance(self.outcome, Gap) else self.outcome.writers
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from floodwarden.cli.checking.report import Checked, Result, overall, shown, verdict
-from floodwarden.core.delivery.violations import Violation
+from floodwarden.core.delivery.producers import Writers
+from floodwarden.core.delivery.violations import Violation, listed
 
 COLUMNS: Final = ("resource", "setting", "wanted", "found", "where", "what to do")
 WIDE: Final = 110  # columns from which six cells in a row can be read
@@ -37,8 +38,19 @@ def _show(check: Checked, console: Console) -> None:
         console.print(Text(f"  could not tell ({gap.reason}): {shown(gap.message)}"), soft_wrap=True)
     for text in check.not_verified:
         console.print(Text(f"  not verified: {shown(text)}"), soft_wrap=True)
+    if check.writers:
+        console.print(Text(f"  producers: {shown(_written_by(check.writers))}"), soft_wrap=True)
     if check.result is Result.COMPLIANT:
         console.print(Text("  as asked for"))
+
+
+def _written_by(writers: Sequence[Writers]) -> str:
+    """Whose batches are the newest, without the partitions: these are in the JSON."""
+    ids = sorted({one for writer in writers for one in writer.producers})
+    idempotent = sum(writer.idempotent is True for writer in writers)
+    plain = sum(writer.idempotent is False for writer in writers)
+    told = f"idempotent in {idempotent} of {len(writers)} partitions looked at, not so in {plain}"
+    return f"{told}; ids {listed(list(map(str, ids)))}" if ids else told
 
 
 def _about(check: Checked) -> str:

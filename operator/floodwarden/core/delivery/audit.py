@@ -15,6 +15,7 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.effective import Effective, effective, gap_of, told
 from floodwarden.core.delivery.lint import lint, unproven
 from floodwarden.core.delivery.nodes import of_brokers, of_internal
+from floodwarden.core.delivery.producers import Writers
 from floodwarden.core.delivery.survey import BrokerFound, Change, Survey, TopicFound
 from floodwarden.core.delivery.violations import (
     FACTOR,
@@ -52,6 +53,7 @@ class Findings:
     unread: frozenset[str] = frozenset()
     unproven: tuple[str, ...] = ()  # what is asked for and brokers do not keep, in sentences
     owned: tuple[Change, ...] = ()
+    writers: tuple[Writers, ...] = ()  # who writes: other ids with every audit, so that no status has them
 
 
 def audit(

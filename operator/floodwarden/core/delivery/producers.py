@@ -40,6 +40,21 @@ def sample(partitions: Sequence[Partition], after: Partition | None, size: int =
     return [*partitions[start:], *partitions[:start]][:size]
 
 
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Who wrote to a partition lately, as far as its newest batches tell. See ``Newest``."""
+
+    partition: str
+    idempotent: bool | None
+    producers: tuple[int, ...]
+
+
+def writers(partitions: Collection[Partition], newest: Mapping[Partition, Newest | Unknown]) -> tuple[Writers, ...]:
+    """What each of these partitions told, as far as it was looked at."""
+    found = ((partition, newest.get(partition)) for partition in sorted(partitions))
+    return tuple(Writers(str(one), it.idempotent, it.producers) for one, it in found if isinstance(it, Newest))
+
+
 def evidence(wishes: Wishes, partitions: Collection[Partition], newest: Mapping[Partition, Newest | Unknown]) -> tuple[str, ...]:
     """What one policy is told of the acks on its partitions, in sentences."""
     if wishes.acks is None or not partitions:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.producers import Writers
 from floodwarden.core.delivery.violations import Violation
 
 
@@ -30,6 +31,7 @@ class Seen:
     notices: tuple[Notice, ...] = ()
     unread: frozenset[str] = frozenset()
     explained: frozenset[tuple[str, str]] = frozenset()
+    writers: tuple[Writers, ...] = ()
 
 
 def with_seen(findings: Findings, looks: Iterable[Seen]) -> Findings:
@@ -43,6 +45,7 @@ def with_seen(findings: Findings, looks: Iterable[Seen]) -> Findings:
             gaps=tuple(dict.fromkeys((*findings.gaps, *seen.gaps))),
             unproven=(*(one for one in findings.unproven if _subject(one) not in said), *seen.unproven),
             unread=findings.unread | seen.unread,
+            writers=(*findings.writers, *seen.writers),
         )
     return findings
 

@@ -18,7 +18,7 @@ import structlog
 
 from floodwarden.brokers.abilities import Producers
 from floodwarden.core.conditions import Notice
-from floodwarden.core.delivery.producers import Newest, evidence, sample
+from floodwarden.core.delivery.producers import Newest, evidence, sample, writers
 from floodwarden.core.delivery.seen import Seen
 from floodwarden.core.delivery.transactions import (
     OFFSETS_TOPIC,
@@ -64,7 +64,12 @@ class Acks:
         sampled = sample(partitions, self._last)
         self._newest.update(await producers.newest(sampled, self._newest))
         self._last = sampled[-1]
-        return {wishes.name: Seen(unproven=evidence(wishes, _matched(wishes, by_topic), self._newest)) for wishes in asking}
+        seen = {partition: self._newest[partition] for partition in sampled if partition in self._newest}
+        return {wishes.name: self._told(wishes, _matched(wishes, by_topic), seen) for wishes in asking}
+
+    def _told(self, wishes: Wishes, partitions: Collection[Partition], sampled: Mapping[Partition, Newest | Unknown]) -> Seen:
+        """What is known of all partitions, and who wrote to those of this audit's sample."""
+        return Seen(unproven=evidence(wishes, partitions, self._newest), writers=writers(partitions, sampled))
 
 
 class Transactions:

@@ -299,4 +299,5 @@ async def test_acks_are_told_by_samples() -> None:
     assert len(producers.sampled) == 2 * SAMPLE
     assert len(set(producers.sampled)) == SAMPLE + 10
     assert {partition.topic for partition in producers.sampled} == {"orders"}
-    assert second["shop/orders"] == first["shop/orders"]
+    assert second["shop/orders"].unproven == first["shop/orders"].unproven
+    assert [one.producers for one in second["shop/orders"].writers] == [(7,)] * SAMPLE
