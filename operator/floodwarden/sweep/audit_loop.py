@@ -186,8 +186,10 @@ class AuditLoop:
         )
         seen = [await looked(look, round) for look in self._looks] if foreign is None else []
         self._requests = adapter.requests - sent
+        enforcing = {one.name for one in wishes if one.enforces}
         return {
-            name: _complete(one, gaps, [brought[name] for brought in seen if name in brought]) for name, one in audited.items()
+            name: _complete(one, gaps, [brought[name] for brought in seen if name in brought], hindered=name in enforcing)
+            for name, one in audited.items()
         }
 
     def _wanted(self, wishes: Collection[Wishes]) -> Callable[[str], bool]:
@@ -207,7 +209,8 @@ class AuditLoop:
         return await self._services.topic_owners.read() if any(one.acts for one in wishes) else {}
 
 
-def _complete(audited: Audited, gaps: Collection[Gap], looks: Collection[Seen]) -> Audited:
-    """One policy's audit, with what the looks brought."""
+def _complete(audited: Audited, gaps: Sequence[Gap], looks: Collection[Seen], *, hindered: bool) -> Audited:
+    """One policy's audit, with what the looks brought. ``hindered``: whether the gaps keep the policy from writing."""
     findings = with_seen(replace(audited.findings, gaps=(*audited.findings.gaps, *gaps)), looks)
-    return replace(audited, findings=findings, notices=tuple(notice for seen in looks for notice in seen.notices))
+    notices = tuple(notice for seen in looks for notice in seen.notices)
+    return replace(audited, findings=findings, notices=notices, hindered=gaps[0] if gaps and hindered else None)

@@ -26,6 +26,7 @@ from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.story import Audited, Told, delivery_conditions, delivery_notices, told_after
 from floodwarden.core.delivery.violations import Action, Violation
+from floodwarden.core.delivery.wishes import worded
 from floodwarden.core.reasons import Reason
 from floodwarden.core.text import plain
 from floodwarden.sweep import clock
@@ -106,7 +107,7 @@ class DeliveryWatch:
                     resource=_text(f"topic {change.topic}"),
                     setting=change.setting,
                     found=_text(change.before),
-                    written=_text(change.value or "not set"),
+                    written=_text(worded(change.setting, change.value) if change.value else "not set"),
                 )
                 for change in outcome.written
             ]

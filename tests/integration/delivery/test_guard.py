@@ -10,6 +10,7 @@ from collections.abc import Callable
 from floodwarden.cluster.ledger import KEY
 from tests.contract.kafka.old_messages import DAY, HOUR, delete_records, now, produce_at
 from tests.integration.delivery.settings_shop import SettingsShop
+from tests.integration.loop.shop import BROKER
 from tests.support.kubectl import Object
 from tests.support.lengths import short_or_soak
 from tests.support.moments import let_pass
@@ -84,13 +85,32 @@ def test_extended_and_put_back(shop: SettingsShop) -> None:
     assert shop.reasons("safe", kind="DeliveryPolicy").count("RetentionExtended") == 1
 
 
+def test_extended_while_a_node_is_away(shop: SettingsShop) -> None:
+    """What the others tell is enough to keep messages; put back once it is back. That it is away is told as well."""
+    make_late(shop)
+    shop.kafka.brokers("stop", "kafka", "2", "--kill")
+    try:
+        shop.await_condition("Reachable", "False", "SomeNodesUnreachable", name=BROKER, kind="fwmb")
+        shop.delivery(mode="Enforce", retention=GUARD)
+        shop.await_event("RetentionExtended", name="safe", kind="DeliveryPolicy", within=120)
+        assert shop.topic_settings() == EXTENDED
+        catch_up(shop)
+        shop.let_it_audit(3)
+        assert shop.topic_settings() == EXTENDED  # groups that the node had may not be known
+    finally:
+        shop.kafka.brokers("start", "kafka", "2")
+    shop.await_event("RetentionRestored", name="safe", kind="DeliveryPolicy", within=120)
+    assert shop.topic_settings() == USUAL
+    shop.await_condition("Reachable", "True", "AllNodesReachable", name=BROKER, kind="fwmb")
+
+
 def test_loss_is_told(shop: SettingsShop) -> None:
     """With partition and count."""
     make_late(shop)
     delete_records(shop.kafka, shop.topic, {0: 1})
     shop.delivery(retention=GUARD)
     message = shop.await_event("UnreadExpired", name="safe", kind="DeliveryPolicy")
-    assert f"lost messages of topic {shop.topic}, group {shop.group} is 1 in partition 0 (1)" in message
+    assert f"lost messages of topic {shop.topic}, group {shop.group} is 1 in partition 0 (committed offsets)" in message
 
 
 def test_a_deleted_policy(shop: SettingsShop) -> None:

@@ -32,6 +32,8 @@ from floodwarden.core.observation import (
 )
 
 SWEEP_SECONDS: Final = 8.0
+# Asked for where nothing else is: brokers that are away are known only as long as a replica is mentioned on them.
+OFFSETS: Final = ("__consumer_offsets",)
 
 
 class KafkaBroker:
@@ -50,7 +52,9 @@ class KafkaBroker:
         self._nodes.begin(asyncio.get_running_loop().time() + SWEEP_SECONDS)
         subscriptions = list(dict.fromkeys(query.subscription for query in queries))
         groups = {subscription.group for subscription in subscriptions}
-        if not subscriptions or not self._nodes.all:
+        if not subscriptions:
+            await self._topics.read(OFFSETS)
+        elif not self._nodes.all:
             await self._topics.read(())
         self._groups.keep(groups)
         # Commits before log ends: the other way round a lag could come out negative.

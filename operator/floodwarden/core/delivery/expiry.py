@@ -39,7 +39,8 @@ class Around:
 def of_late(wishes: Wishes, late: Late, keeping: Keeping, around: Around) -> Iterator[Violation]:
     """What a group on a topic stands to lose, and what it has lost."""
     if late.lost:
-        found = f"{_about(sum(late.lost.values()))} in {_partitions(late.lost, late.lost)}"
+        counts = late.lost if len(late.lost) > 1 else None  # of a single one it is said already
+        found = f"{_about(sum(late.lost.values()))} in {_partitions(late.lost, counts)}"
         reason = "they were deleted before the group had read them: lengthen the retention, or delete the group if nobody uses it"
         yield Violation(late.resource, LOST, "none", found, WHERE, Action.REPORT, reason, Reason.UNREAD_EXPIRED)
     if late.expiring:

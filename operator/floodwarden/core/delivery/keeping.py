@@ -126,14 +126,18 @@ def _with_own(topic: TopicFound, before: str | None) -> TopicFound:
 
 
 def _least(topic: TopicFound, setting: str, brokers: Collection[BrokerFound], gaps: list[Gap]) -> int | None:
-    """The least that any node gives it, ENDLESS where none bounds it; None where it is not known of all."""
-    known = len(gaps)
-    found = effective(topic, Requirement(setting, Relation.AT_LEAST, "0", endless=True), tuple(brokers), gaps)
-    if found is None or not found.complete or len(gaps) > known or not found.held:
+    """The least that any node gives it, ENDLESS where none bounds it; None where nobody tells.
+
+    A node that is away deletes nothing meanwhile: while it is, the others' values count, and messages are guarded by them.
+    """
+    known, need = len(gaps), Requirement(setting, Relation.AT_LEAST, "0", endless=True)
+    found = effective(topic, need, tuple(brokers), gaps)
+    told = [one.value.text for one in found.held if need.met_by(one.value.text) is not None] if found is not None else []
+    if not told:
         if len(gaps) == known:
             gaps.append(Gap(Reason.BROKER_ERROR, f"{setting} of {name_of(topic)} is not known"))
         return None
-    values = [int(one.value.text or ENDLESS) for one in found.held]
+    values = [int(text or ENDLESS) for text in told]
     return min((value for value in values if value != ENDLESS), default=ENDLESS)
 
 

@@ -29,6 +29,7 @@ class Audited:
     written: tuple[Change, ...] = ()
     failed: Mapping[Change, Unknown] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()  # Events of what else was done or seen, as they are
+    hindered: Gap | None = None  # why nothing is written, although the policy is there to write
 
 
 def delivery_conditions(outcome: Audited | Gap, before: Conditions) -> dict[Type, Condition]:
@@ -40,6 +41,8 @@ def delivery_conditions(outcome: Audited | Gap, before: Conditions) -> dict[Type
 
 
 def _ready(outcome: Audited) -> Condition:
+    if outcome.hindered is not None:
+        return condition_of(Type.READY, False, outcome.hindered.reason, f"nothing is written: {outcome.hindered.message}")
     if outcome.failed:
         change, why = next(iter(outcome.failed.items()))
         what = f"{change.setting} of topic {change.topic}"
@@ -80,6 +83,8 @@ def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, aft
     """The Events of one audit: what was repaired or could not be, differences that are new, and how conditions turned."""
     if isinstance(outcome, Audited):
         yield from outcome.notices
+        if outcome.hindered is not None and not after[Type.READY].same(before.get(Type.READY)):
+            yield Notice(True, after[Type.READY].reason, after[Type.READY].message)
         yield from _bounded([_repaired(change) for change in outcome.written])
         # That a setting differs may have been told long before it was first tried to write it.
         failing = told if _was(before, Type.READY, Reason.REPAIR_FAILED) else frozenset()

@@ -215,8 +215,7 @@ class TestKeeping:
         ("found", "brokers"),
         [
             pytest.param(topic(own=DENIED), [broker(0), broker(1), broker(2)], id="settings denied"),
-            pytest.param(topic(), [broker(0), broker(1), lost(2)], id="a node is away"),
-            pytest.param(topic(), [broker(0), broker(1)], id="a node is not there"),
+            pytest.param(topic(), [lost(0), lost(1), lost(2)], id="all nodes are away"),
             pytest.param(topic(own={"retention.ms": "soon"}), [broker(0)], id="no number"),
         ],
     )
@@ -227,6 +226,14 @@ class TestKeeping:
         assert keepings(survey(found, brokers=brokers), asking, {}, gaps) == {}
         assert gaps["shop/orders"] != []
         assert "shop/other" not in gaps
+
+    @pytest.mark.parametrize("brokers", [[broker(0), broker(1), lost(2)], [broker(0), broker(1)]], ids=["away", "not there"])
+    def test_a_node_that_is_away(self, brokers: list[BrokerFound]) -> None:
+        """The others' values count, for it deletes nothing meanwhile; that its own is not known is said."""
+        gaps: dict[str, list[Gap]] = defaultdict(list)
+        kept = keepings(survey(topic(), brokers=brokers), [guard()], {}, gaps)["orders"]
+        assert (kept.usual, kept.largest) == (7 * DAY, None)
+        assert gaps["shop/orders"] != []
 
     def test_topics_of_nobody(self) -> None:
         """Those that no guard matches, and Kafka's own, are not watched."""

@@ -353,3 +353,20 @@ def test_conditions_are_alike_from_audit_to_audit() -> None:
     """Nothing of the condition depends on what was before."""
     before: dict[Type, Condition] = delivery_conditions(UNREACHABLE, {})
     assert delivery_conditions(audited(), before) == delivery_conditions(audited(), {})
+
+
+def test_a_policy_that_may_not_write() -> None:
+    """It is not ready, and why is told once; what differs is told besides."""
+    why = Gap(Reason.LEDGER_UNREADABLE, "ConfigMap floodwarden/ledger: grant get on configmaps")
+    watch, outcome = Watch(), replace(audited(violation()), hindered=why)
+    first = watch.tell(outcome)
+    assert [(notice.warning, notice.reason) for notice in first] == [
+        (True, Reason.LEDGER_UNREADABLE),
+        (True, Reason.VIOLATION),
+    ]
+    assert first[0].message.startswith("nothing is written: ConfigMap floodwarden/ledger: grant get on configmaps")
+    ready = watch.conditions[Type.READY]
+    assert (ready.status, ready.reason) == (False, Reason.LEDGER_UNREADABLE)
+    assert watch.tell(outcome) == []
+    assert [notice.reason for notice in watch.tell(audited(violation()))] == [Reason.AUDITING]
+    assert watch.conditions[Type.READY].status is True
