@@ -54,6 +54,16 @@ class Certificates:
         return self.folder / "server-keystore.pem"
 
     @property
+    def server_certificate(self) -> Path:
+        """The brokers' certificate by itself."""
+        return self.folder / "server.pem"
+
+    @property
+    def server_key(self) -> Path:
+        """The brokers' private key by itself (PKCS #8)."""
+        return self.folder / "server.key"
+
+    @property
     def client(self) -> Path:
         """A client's certificate, subject CN=floodwarden."""
         return self.folder / "client.pem"
@@ -73,9 +83,8 @@ class Certificates:
         self._openssl("req", "-x509", *self._key("ca"), "-subj", "/CN=Floodwarden test CA", "-extensions", "ca", "-days", DAYS)
         self._issue("client", "/CN=floodwarden")
         self._issue("server", "/CN=127.0.0.1")
-        key, certificate = (self.folder / "server.key").read_text(), (self.folder / "server.pem").read_text()
         self.server.touch(mode=0o600)
-        self.server.write_text(key + certificate)
+        self.server.write_text(self.server_key.read_text() + self.server_certificate.read_text())
 
     def _issue(self, name: str, subject: str) -> None:
         request = f"{name}.csr"

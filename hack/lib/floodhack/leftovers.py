@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from floodhack.errors import HackError
@@ -77,10 +77,23 @@ def remove_containers(containerd: Path) -> None:
             shared.rmdir()
 
 
-def end_strays(folder: Path) -> None:
-    """End every process that carries the folder's mark, such as the shims of containers."""
-    for pid in list(strays(folder)):
-        end(pid, seconds=2)
+def end_strays(folder: Path, sparing: Collection[int] = ()) -> list[int]:
+    """End every process that carries the folder's mark, such as the shims of containers; the pids of those that lived.
+
+    Processes in `sparing` are left alone, and so are their descendants, which inherit the mark.
+    """
+    found = [pid for pid in strays(folder) if not _descends(pid, sparing)]
+    return [pid for pid in found if end(pid, seconds=2)]
+
+
+def _descends(pid: int, ancestors: Collection[int]) -> bool:
+    while pid > 1 and pid not in ancestors:
+        try:
+            # The command name, in parentheses, may hold spaces: fields are counted after it.
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return pid in ancestors
 
 
 def mounts_below(folder: Path) -> list[Path]:

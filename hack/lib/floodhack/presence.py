@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from floodhack.errors import HackError
@@ -74,6 +74,24 @@ def _apt_install(packages: list[str]) -> None:
     finally:
         if own_policy:
             POLICY.unlink()
+
+
+def download_packages(packages: Sequence[str], folder: Path) -> None:
+    """Fetch packages of the distribution into a folder, as files, without installing anything; root is not needed."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise HackError(f"{packages[0]} is unpacked from Debian's or Ubuntu's packages, and this machine has no apt-get")
+    log = cache_dir() / "logs" / "apt.log"
+    download = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *packages]
+    try:
+        run_logged(download, what="apt-get download", log=log, cwd=folder)
+    except HackError as error:
+        if os.geteuid() != 0:
+            raise HackError(
+                f"{error}\nif the package lists are missing or old, run `sudo apt-get update` and try again"
+            ) from error
+        say("refreshing the package lists")
+        run_logged(["apt-get", "update", "-q"], what="apt-get update", log=log)
+        run_logged(download, what="apt-get download", log=log, cwd=folder)
 
 
 def ensure_java() -> None:
