@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := hack/requirements
+BROKER ?= kafka
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -31,8 +32,8 @@ test: venv ## everything CI runs: check, then every test against a real cluster 
 test-oldest: venv ## CRDs and chart on Kubernetes 1.29, the oldest there is; not a part of test (first build: 15 minutes on two cores)
 	@hack/test-oldest $(TESTS)
 
-demo: venv ## from a bare machine to a real backlog, scaled and drained
-	@hack/demo $(DEMO)
+demo: venv ## from a bare machine to a real backlog, scaled and drained (BROKER=rabbitmq)
+	@hack/demo --broker $(BROKER) $(DEMO)
 
 cluster: ## a Kubernetes cluster with a node on this machine, left running
 	@hack/cluster up

@@ -1,6 +1,7 @@
 """`make bench`: measures what the project promises in numbers, prints a table and writes .bench/results.json.
 
-The parts are in the neighbours: `spikes`, `cost`, `failover`, `auditing`, `deciding`, `simulating`; `bounds` says what must hold.
+The parts are in the neighbours: `spikes`, `cost`, `failover`, `auditing`, `queues`, `deciding`, `simulating`;
+`bounds` says what must hold.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import auditing
 import cost
 import deciding
 import failover
+import queues
 import simulating
 import spikes
 from account import account
@@ -64,6 +66,8 @@ def _on_ground(wanted: set[str], plan: Plan, attempt: Attempt) -> None:
             attempt("spikes", lambda: spikes.run(stage, who))
         if "auditing" in wanted:
             attempt("auditing", lambda: auditing.run(stage, who, plan.audited, plan.times.idle))
+        if "queues" in wanted:
+            attempt("queues", lambda: queues.run(stage, who, plan.many, plan.times))
         if wanted & {"cost", "failover"}:
             stack.enter_context(topics(stage, plan.many))
         if "cost" in wanted:
@@ -80,7 +84,7 @@ def _large(attempt: Attempt) -> None:
 
 def main() -> int:
     """Measure, print, write; status 1 where a part could not be measured. A missed bound is told, and is no failure."""
-    parts = ["simulating", "deciding", "spikes", "cost", "failover", "auditing"]
+    parts = ["simulating", "deciding", "spikes", "cost", "failover", "auditing", "queues"]
     given = _arguments(parts)
     wanted = set(given.only or parts)
     plan = QUICK if given.quick else Plan()

@@ -57,6 +57,10 @@ BOUNDS = (
     Bound("audit_requests_2000_topics", "requests to the brokers for it", most=60.0),
     Bound("audit_idle_cores_2000_topics", "CPU that audits add, one a minute", most=0.02),
     Bound("status_kib_max", "a DeliveryPolicy's status, every topic in violation, KiB", most=64.0),
+    Bound("rabbitmq_sweep_seconds_p99_1000_queues", "sweeps of 1,000 policies, 1,000 queues of RabbitMQ, 99 of 100", most=1.0),
+    Bound("rabbitmq_requests_per_sweep_1000_queues", "requests to its management API", most=5.0),
+    Bound("rabbitmq_operator_cores_1000_queues", "CPU seconds per second meanwhile", most=0.6),
+    Bound("rabbitmq_operator_rss_mib_1000_queues", "resident memory at its highest, MiB", most=350.0),
     Bound("sim_violation_ratio_vs_keda_like", "violations of the limit, simulated, beside a KEDA-like scaler's", most=0.5),
     Bound("sim_replica_hours_ratio_vs_keda_like", "replica-hours, likewise", most=1.1),
 )

@@ -46,8 +46,8 @@ def requests(ground: Ground, account: Account, policies: int, times: Times) -> d
     """Requests per sweep with so few policies that they are there quickly."""
     with fleet(ground, policies), operator(ground, account) as process:
         process.start()
-        _all_decided(process, policies)
-        return {f"requests_per_sweep_{policies}": _requests(process, times)}
+        all_decided(process, policies)
+        return {f"requests_per_sweep_{policies}": requests_per_sweep(process, times)}
 
 
 def full(ground: Ground, account: Account, policies: int, times: Times) -> dict[str, float]:
@@ -55,7 +55,7 @@ def full(ground: Ground, account: Account, policies: int, times: Times) -> dict[
     results: dict[str, float] = {}
     with fleet(ground, policies), operator(ground, account) as process:
         process.start()
-        results[f"start_to_first_decision_seconds_{policies}"] = _all_decided(process, policies) - process.began
+        results[f"start_to_first_decision_seconds_{policies}"] = all_decided(process, policies) - process.began
         results[f"start_cpu_seconds_{policies}"] = process.cpu_seconds()
         say(f"  started: {results}")
         _written(account)
@@ -68,7 +68,7 @@ def full(ground: Ground, account: Account, policies: int, times: Times) -> dict[
     return {key: round(value, 4) for key, value in results.items()}
 
 
-def _all_decided(process: Operator, policies: int) -> float:
+def all_decided(process: Operator, policies: int) -> float:
     """When the last policy was decided for the first time, by ``time.monotonic``."""
     until(lambda: process.decided() >= policies, seconds=300, what=f"{policies} policies decided", dead=process.died, every=0.1)
     return time.monotonic()
@@ -79,7 +79,8 @@ def _written(account: Account) -> None:
     settled(lambda: account.counts().writes, quiet=10, seconds=180, what="the first statuses are written")
 
 
-def _requests(process: Operator, times: Times) -> float:
+def requests_per_sweep(process: Operator, times: Times) -> float:
+    """Requests to the brokers of each sweep, counted over ``times.requests`` seconds."""
     before = process.total(REQUESTS), process.total(f"{SWEEPS}_count")
     window(times.requests)
     after = process.total(REQUESTS), process.total(f"{SWEEPS}_count")
@@ -93,7 +94,7 @@ def _idle(process: Operator, account: Account, policies: int, times: Times) -> d
     until(lambda: account.counts() != began, seconds=180, what="a write of the idle operator", every=0.2)
     # From one write to whole minutes later: a window between two beats of the same pulse.
     began, cpu, at = account.counts(), process.cpu_seconds(), time.monotonic()
-    requests = _requests(process, times)
+    requests = requests_per_sweep(process, times)
     window(at + times.idle - time.monotonic())
     ended, minutes = account.counts(), (time.monotonic() - at) / 60
     leases, writes = ended.leases - began.leases, ended.writes - began.writes
@@ -112,7 +113,7 @@ def _busy(process: Operator, policies: int, times: Times) -> dict[str, float]:
     cpu, at = process.cpu_seconds(), time.monotonic()
     connections = 0
     lengths: list[float] = []
-    for length in _sweeps(process, times.busy):
+    for length in sweep_lengths(process, times.busy):
         lengths.append(length)
         connections = max(connections, process.broker_connections())
     if not lengths:
@@ -128,7 +129,7 @@ def _busy(process: Operator, policies: int, times: Times) -> dict[str, float]:
     }
 
 
-def _sweeps(process: Operator, seconds: float) -> Iterator[float]:
+def sweep_lengths(process: Operator, seconds: float) -> Iterator[float]:
     """The length of each sweep that ends within so many seconds, from the growth of the histogram's sum between two looks.
 
     Should two have ended between the looks, each counts as long as both together: never too short.

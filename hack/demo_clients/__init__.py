@@ -1,1 +1,4 @@
-"""The demo's programs, run in pods: `python -m demo_clients.producer`, `.consumer` and `.rate`."""
+"""The demo's programs, run in pods by `python -m demo_clients.…`.
+
+`producer` and `consumer` speak to Kafka, `queue_producer` and `queue_consumer` to RabbitMQ; `rate` is for any producer.
+"""

@@ -1,7 +1,7 @@
 """A real producer at a steady, adjustable rate: acks=all, idempotent, numbered messages, counting what was acknowledged.
 
 Sends JSON `{"producer", "number", "sent"}` keyed by order, so that Kafka spreads them over all partitions.
-Neighbours: `rate.py` changes the rate, `consumer.py` reads what is sent here.
+Neighbours: `rate.py` changes the rate, `pace.py` keeps it, `consumer.py` reads what is sent here.
 """
 
 from __future__ import annotations
@@ -12,15 +12,11 @@ import time
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from .rate import current
+from .pace import TICK_SECONDS, Pace
 from .settings import Settings, Stop, log
 
-TICK_SECONDS = 0.02
 REPORT_SECONDS = 5.0
-LOOK_SECONDS = 0.2
 CLOSE_SECONDS = 15.0
-# A pause of the machine is not made good by a burst: at most this much of the schedule is caught up.
-CATCH_UP_SECONDS = 1.0
 
 
 class Counter:
@@ -77,29 +73,21 @@ def run(settings: Settings, stop: Stop) -> Counter:
     """Send until asked to stop, then wait for the last acknowledgements; the counts."""
     producer, counter = make(settings), Counter()
     log(f"sending to {settings.topic} at {settings.bootstrap} as {settings.client_id}")
-    rate = settings.base_rate
-    owed, last = 0.0, time.monotonic()
-    next_report, next_look = last + REPORT_SECONDS, last
+    began = time.monotonic()
+    pace, next_report = Pace(settings, began), began + REPORT_SECONDS
     while not stop.asked:
         now = time.monotonic()
-        if now >= next_look:
-            next_look = now + LOOK_SECONDS
-            wanted = current(settings.control, time.time(), settings.base_rate)
-            if wanted != rate:
-                log(f"rate changes from {rate:.0f}/s to {wanted:.0f}/s")
-                rate = wanted
-        owed = min(owed + rate * (now - last), rate * CATCH_UP_SECONDS)
-        last = now
-        while owed >= 1.0 and send(producer, settings, counter):
-            owed -= 1.0
+        pace.tick(now)
+        while pace.owed >= 1.0 and send(producer, settings, counter):
+            pace.owed -= 1.0
         if now >= next_report:
             next_report = now + REPORT_SECONDS
-            log(counter.line(rate))
+            log(counter.line(pace.rate))
         # Serves the delivery reports that are there, and sleeps out the rest of the tick.
         producer.poll(0)
         time.sleep(TICK_SECONDS)  # the stream's own beat
     unsent = producer.flush(CLOSE_SECONDS)
-    log(f"{counter.line(rate)}  unknown {unsent}")
+    log(f"{counter.line(pace.rate)}  unknown {unsent}")
     return counter
 
 

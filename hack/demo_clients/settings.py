@@ -1,6 +1,6 @@
 """What the demo's clients are told by their environment, and how they log: shared by `producer.py` and `consumer.py`.
 
-These programs run in pods, from an image with confluent-kafka and nothing else of Floodwarden in it.
+These programs run in pods, from an image with the brokers' clients and nothing else of Floodwarden in it.
 """
 
 from __future__ import annotations

@@ -22,17 +22,21 @@ DEMO = "demo"
 CRDS = tuple(f"{resource.definition.plural}.{GROUP}" for resource in RESOURCES)
 
 
-@pytest.fixture
-def swept(cluster: Cluster, kubectl: Kubectl) -> Iterator[None]:
-    """Nothing of the demo stays in the cluster, nor brokers that it started."""
-    brokers_ran = _brokers("status", "kafka") == 0
-    yield
+# A queue's numbers are seconds old: the first step may be taken before the whole spike is seen.
+MOST_STEPS = {"kafka": 1, "rabbitmq": 2}
+
+
+@pytest.fixture(params=MOST_STEPS)
+def kind(cluster: Cluster, kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Brokers to run the demo on. Nothing of it stays in the cluster, nor brokers that it started."""
+    brokers_ran = _brokers("status", request.param) == 0
+    yield request.param
     kubectl.run("delete", "namespace", DEMO, "--ignore-not-found")
     Release(cluster.kubeconfig).remove()
     kubectl.run("delete", "crd", *CRDS, "--ignore-not-found")
     kubectl.run("delete", "namespace", "floodwarden-system", "--ignore-not-found")
     if not brokers_ran:
-        _brokers("down", "kafka")
+        _brokers("down", request.param)
 
 
 def _brokers(*args: str) -> int:
@@ -40,18 +44,17 @@ def _brokers(*args: str) -> int:
     return subprocess.run(command, stdout=sys.stderr, check=False).returncode
 
 
-@pytest.mark.usefixtures("swept")
-def test_the_demo_scales_a_real_backlog_away(kubectl: Kubectl, tmp_path: Path) -> None:
-    """One command: a spike, one step up, the lag back under its limit; a picture, Events, and commands that work."""
+def test_the_demo_scales_a_real_backlog_away(kind: str, kubectl: Kubectl, tmp_path: Path) -> None:
+    """One command: a spike, one step up or two, the lag back under its limit; a picture, Events, and commands that work."""
     picture = tmp_path / "demo.svg"
-    command = [sys.executable, str(CHECKOUT / "hack" / "demo"), "--fast", "--plain", "--picture", str(picture)]
+    command = [sys.executable, str(CHECKOUT / "hack" / "demo"), "--broker", kind, "--fast", "--plain", "--picture", str(picture)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     sys.stderr.write(done.stderr)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     events = json.loads(kubectl.run("get", "events", "-n", DEMO, "-o", "json"))["items"]
     steps = [event["message"] for event in events if event["reason"] == "ScaledUp" and _about_target(event)]
-    assert len(steps) == 1, "a step-shaped spike is answered by one step"
-    assert steps[0].startswith("2 → ")
+    assert 1 <= len(steps) <= MOST_STEPS[kind], "a step-shaped spike is answered by one step"
+    assert any(step.startswith("2 → ") for step in steps)
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 

@@ -17,7 +17,7 @@ from floodwarden.api.crd import RESOURCES, crd
 from floodwarden.api.deliverypolicy import DeliveryPolicy, DeliveryPolicyStatus
 from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.api.resource import Resource
-from tests.integration.wrong_manifests import BROKER, DELIVERY, POLICY, WRONG, Wrong
+from tests.integration.wrong_manifests import BROKER, DELIVERY, POLICY, QUEUES, ROCKET, WRONG, Wrong
 from tests.support.kubectl import Kubectl, KubectlError, Object
 
 pytestmark = pytest.mark.usefixtures("crds")
@@ -123,6 +123,14 @@ def test_defaults_of_a_broker(kubectl: Kubectl) -> None:
     }
 
 
+def test_defaults_of_other_brokers(kubectl: Kubectl) -> None:
+    """The default virtual host, and connections that are plain."""
+    rabbitmq, rocketmq = (kubectl.would_store(good)["spec"] for good in (QUEUES, ROCKET))
+    credentials = {"name": "rabbitmq", "usernameKey": "username", "passwordKey": "password"}
+    assert rabbitmq["rabbitmq"] == {**QUEUES["spec"]["rabbitmq"], "vhost": "/", "credentialsSecretRef": credentials}
+    assert rocketmq["rocketmq"] == {**ROCKET["spec"]["rocketmq"], "tls": False}
+
+
 def test_defaults_of_secret_keys(kubectl: Kubectl) -> None:
     """Secret references know the usual keys."""
     broker = {
@@ -188,7 +196,7 @@ def test_wrong_manifest_is_refused(kubectl: Kubectl, wrong: Wrong) -> None:
 
 def test_the_good_manifests_are_good(kubectl: Kubectl) -> None:
     """The manifests which the wrong ones change are accepted, so that each is refused for its own fault."""
-    for good in (BROKER, POLICY, DELIVERY):
+    for good in (BROKER, QUEUES, ROCKET, POLICY, DELIVERY):
         assert kubectl.would_store(good)["spec"]
 
 

@@ -17,6 +17,14 @@ BROKER: Final[Object] = {
     "metadata": {"name": "main", "namespace": "default"},
     "spec": {"type": "Kafka", "kafka": {"bootstrapServers": ["127.0.0.1:9092"]}},
 }
+QUEUES: Final[Object] = {
+    **BROKER,
+    "spec": {
+        "type": "RabbitMQ",
+        "rabbitmq": {"managementURL": "http://rabbitmq:15672", "credentialsSecretRef": {"name": "rabbitmq"}},
+    },
+}
+ROCKET: Final[Object] = {**BROKER, "spec": {"type": "RocketMQ", "rocketmq": {"nameServers": ["rocketmq:9876"]}}}
 SASL: Final[Object] = {"protocol": "SASL_SSL", "mechanism": "SCRAM-SHA-512", "credentialsSecretRef": {"name": "kafka"}}
 POLICY: Final[Object] = {
     "apiVersion": "floodwarden.dev/v1alpha1",
@@ -76,6 +84,14 @@ def _broker(name: str, field: str, value: Any, *says: str) -> Wrong:
     return Wrong(f"broker: {name}", BROKER, field, value, says)
 
 
+def _rabbitmq(name: str, field: str, value: Any, *says: str) -> Wrong:
+    return Wrong(f"RabbitMQ: {name}", QUEUES, field, value, says)
+
+
+def _rocketmq(name: str, field: str, value: Any, *says: str) -> Wrong:
+    return Wrong(f"RocketMQ: {name}", ROCKET, field, value, says)
+
+
 def _policy(name: str, field: str, value: Any, *says: str) -> Wrong:
     return Wrong(f"policy: {name}", POLICY, field, value, says)
 
@@ -92,10 +108,22 @@ _TO_ALL: Final[Object] = {"brokerRef": {"name": "main"}, "match": {"names": ["*"
 
 WRONG: Final = (
     _broker("no type", "type", GONE, "spec.type: Required value"),
-    _broker("a type to come", "type", "RabbitMQ", 'Unsupported value: "RabbitMQ": supported values: "Kafka"'),
+    _broker("a type to come", "type", "Pulsar", 'Unsupported value: "Pulsar": supported values: "Kafka", "RabbitMQ", "RocketMQ"'),
     _broker("a type in lower case", "type", "kafka", 'supported values: "Kafka"'),
     _broker("no block", "kafka", GONE, "spec.kafka: Required value: type Kafka and the block kafka belong together"),
-    _broker("a block to come", "rabbitmq", {"vhost": "/"}, 'unknown field "spec.rabbitmq"'),
+    _broker("a block to come", "pulsar", {"tenant": "public"}, 'unknown field "spec.pulsar"'),
+    _broker("the block of another type", "rabbitmq", QUEUES["spec"]["rabbitmq"], "type RabbitMQ and the block rabbitmq"),
+    _rabbitmq("no block", "rabbitmq", GONE, "spec.rabbitmq: Required value: type RabbitMQ and the block rabbitmq"),
+    _rabbitmq("no credentials", "rabbitmq.credentialsSecretRef", GONE, "credentialsSecretRef: Required value"),
+    _rabbitmq("a URL with a password", "rabbitmq.managementURL", "http://guest:guest@a:15672", "without user, query or fragment"),
+    _rabbitmq(
+        "a URL of another scheme", "rabbitmq.managementURL", "amqp://rabbitmq:5672", "must be http:// or https:// and a host"
+    ),
+    _rabbitmq("a URL with a query", "rabbitmq.managementURL", "http://rabbitmq:15672/?a=b", "without user, query or fragment"),
+    _rabbitmq("an authority without TLS", "rabbitmq.caSecretRef", {"name": "ca"}, "let managementURL begin with https://"),
+    _rocketmq("no name servers", "rocketmq.nameServers", [], "should have at least 1 items"),
+    _rocketmq("a name server without a port", "rocketmq.nameServers", ["a"], "nameServers[0]", _HOST_PORT),
+    _rocketmq("an authority without TLS", "rocketmq.caSecretRef", {"name": "ca"}, "or set tls to true"),
     _broker("no addresses", "kafka", {}, "spec.kafka.bootstrapServers: Required value"),
     _broker("empty addresses", "kafka.bootstrapServers", [], "should have at least 1 items"),
     _broker("one address as text", "kafka.bootstrapServers", "a:9092", "must be of type array"),
@@ -176,7 +204,13 @@ WRONG: Final = (
     _policy("a broker's address for its name", "brokerRef.name", "127.0.0.1:9092", "spec.brokerRef.name", _OBJECT_NAME),
     _policy("a namespace with a dot", "brokerRef.namespace", "shop.prod", "must be the name of a namespace"),
     _policy("no subscription", "subscription", GONE, "spec.subscription: Required value"),
-    _policy("no group", "subscription.group", GONE, "spec.subscription.group: Required value"),
+    _policy("neither group nor queues", "subscription", {}, "set group (Kafka, RocketMQ) or queues (RabbitMQ), and not both"),
+    _policy("topics without a group", "subscription.group", GONE, "set group (Kafka, RocketMQ) or queues"),
+    _policy("a group and queues", "subscription.queues", ["mails"], "and not both"),
+    _policy(
+        "queues without a bound", "subscription", {"queues": ["mails"]}, "any number of consumers can share a queue: set max"
+    ),
+    _policy("no queues in the list", "subscription", {"queues": []}, "should have at least 1 items"),
     _policy("an empty group", "subscription.group", "", "subscription.group in body should be at least 1 chars long"),
     _policy("a group with a space", "subscription.group", "billing ", "write the consumer's group.id as it is"),
     _policy("no topics in the list", "subscription.topics", [], "should have at least 1 items"),

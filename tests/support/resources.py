@@ -19,6 +19,31 @@ def broker(name: str = "main", namespace: str = "shop", *, generation: int = 1, 
     )
 
 
+def rocketmq(*, tls: bool = False, acl: str | None = None, ca: str | None = None) -> MessageBroker:
+    """A RocketMQ MessageBroker, with Secrets where they are named."""
+    references = {"aclSecretRef": acl, "caSecretRef": ca}
+    named = {name: {"name": secret} for name, secret in references.items() if secret is not None}
+    return MessageBroker.parse(
+        {
+            "metadata": {"name": "main", "namespace": "shop", "uid": "uid-main", "generation": 1},
+            "spec": {"type": "RocketMQ", "rocketmq": {"nameServers": ["127.0.0.1:9876"], "tls": tls, **named}},
+        }
+    )
+
+
+def rabbitmq(name: str = "main", url: str = "http://127.0.0.1:15672", ca: str | None = None) -> MessageBroker:
+    """A RabbitMQ MessageBroker whose credentials are in Secret ``credentials``."""
+    reach: dict[str, Any] = {"managementURL": url, "credentialsSecretRef": {"name": "credentials"}}
+    if ca is not None:
+        reach["caSecretRef"] = {"name": ca}
+    return MessageBroker.parse(
+        {
+            "metadata": {"name": name, "namespace": "shop", "uid": f"uid-{name}", "generation": 1},
+            "spec": {"type": "RabbitMQ", "rabbitmq": reach},
+        }
+    )
+
+
 def delivery_policy(broker: str = "main", *, namespace: str = "shop", paused: bool = False) -> DeliveryPolicy:
     """One that asks for three copies, on a MessageBroker of namespace shop."""
     annotations = {"floodwarden.dev/paused": "true"} if paused else {}

@@ -23,8 +23,9 @@ from floodwarden.api.backlogpolicy import (
     Rates,
     Replicas,
 )
+from floodwarden.api.blocks import SecurityProtocol
 from floodwarden.api.durations import Duration
-from floodwarden.api.messagebroker import BrokerType, MessageBroker, MessageBrokerStatus, SecurityProtocol
+from floodwarden.api.messagebroker import BrokerType, MessageBroker, MessageBrokerStatus
 from floodwarden.api.resource import ApiModel, InvalidManifest
 from floodwarden.api.shared import MAX_NAMED, Condition, ConditionStatus, bounded
 from floodwarden.core.memory import Basis, Phase

@@ -24,7 +24,7 @@ def _load(name: str) -> ModuleType:
 
 bounds = _load("bounds")
 
-# What the issues "Fit for production" and "Delivery settings on Kafka" ask for: at most, at least, or as much as another one.
+# What the issues ask for, from "Fit for production" on: at most, at least, or as much as another one.
 PROMISED = {
     "spike_to_scale_seconds_median": "≤ 2",
     "spike_to_scale_seconds_max": "≤ 4",
@@ -43,6 +43,10 @@ PROMISED = {
     "audit_requests_2000_topics": "≤ 60",
     "audit_idle_cores_2000_topics": "≤ 0.02",
     "status_kib_max": "≤ 64",
+    "rabbitmq_sweep_seconds_p99_1000_queues": "≤ 1",
+    "rabbitmq_requests_per_sweep_1000_queues": "≤ 5",
+    "rabbitmq_operator_cores_1000_queues": "≤ 0.6",
+    "rabbitmq_operator_rss_mib_1000_queues": "≤ 350",
     "sim_violation_ratio_vs_keda_like": "≤ 0.5",
     "sim_replica_hours_ratio_vs_keda_like": "≤ 1.1",
 }

@@ -1,11 +1,20 @@
-"""The demo's proof: what the broker's own tool says, and what must hold."""
+"""The demo's proof: what the brokers' own tools say, and what must hold."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 
+from floodhack.demo_broker import Accounts, ByTool
+from floodhack.demo_brokers import BROKERS
+from floodhack.demo_kafka import parse_group
 from floodhack.demo_plan import FULL
-from floodhack.demo_proof import Evidence, GroupByTool, drained, parse_group, scaled
+from floodhack.demo_proof import Evidence, drained, none_lost, scaled
+from floodhack.demo_rabbitmq import find_queue, parse_counts
+from floodhack.instance import Instance
+from hack.demo_clients.outgoing import Outgoing
 
 HEADER = "GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID"
 TABLE = f"""
@@ -15,15 +24,17 @@ billing         orders          0          497             500             3    
 billing         orders          2          498             498             0               b-1        /127.0.0.1      b
 billing         invoices        0          1               9               8               b-3        /127.0.0.1      b
 """
+THREE = dataclasses.replace(FULL, partitions=3)
+KAFKA = BROKERS["kafka"](Instance(0), FULL).words
 
 
 def test_the_tools_table_is_summed_for_the_topic() -> None:
-    assert parse_group(TABLE, "orders") == GroupByTool(lag=7, owners=2, partitions=3)
+    assert parse_group(TABLE, THREE) == ByTool(7, 2, ((True, "3 of 3 partitions had committed offsets"),))
 
 
-def test_partitions_without_a_member_count_as_lag_but_not_as_owned() -> None:
+def test_partitions_without_a_member_count_as_lag_but_not_as_read() -> None:
     text = f"Consumer group 'billing' has no active members.\n\n{HEADER}\nbilling orders 0 5 9 4 - - -\n"
-    assert parse_group(text, "orders") == GroupByTool(lag=4, owners=0, partitions=1)
+    assert parse_group(text, THREE) == ByTool(4, 0, ((False, "1 of 3 partitions had committed offsets"),))
 
 
 @pytest.mark.parametrize(
@@ -38,30 +49,97 @@ def test_partitions_without_a_member_count_as_lag_but_not_as_owned() -> None:
 )
 def test_what_is_not_known_is_an_error_not_a_zero(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        parse_group(text, "orders")
+        parse_group(text, THREE)
 
 
-def evidence(*, replicas: int = 24, ready: int = 24, owners: int = 24, lag: int = 10, partitions: int = 24) -> Evidence:
+def evidence(*, replicas: int = 24, ready: int = 24, readers: int = 24, lag: int = 10, whole: bool = True) -> Evidence:
     """A look at a demo that went well, but for what is said."""
-    return Evidence(GroupByTool(lag, owners, partitions), replicas, ready)
+    return Evidence(ByTool(lag, readers, ((whole, "all of it was seen"),)), replicas, ready)
 
 
 def test_a_demo_that_went_well_is_proved() -> None:
-    proof = [*scaled(evidence(), before=2), *drained(evidence(), FULL)]
+    proof = [*scaled(evidence(), KAFKA, before=2), *drained(evidence(), KAFKA, FULL)]
     assert all(holds for holds, _ in proof)
+    assert (True, "24 members of the group owned partitions, by kafka-consumer-groups") in proof
 
 
 @pytest.mark.parametrize(
     "flaw",
     [
-        evidence(replicas=2, ready=2, owners=2),
+        evidence(replicas=2, ready=2, readers=2),
         evidence(ready=23),
-        evidence(owners=2),
+        evidence(readers=2),
         evidence(lag=FULL.max_lag_messages + 1),
-        evidence(partitions=23),
+        evidence(whole=False),
     ],
-    ids=["not scaled", "a pod is not ready", "members without partitions", "over the limit", "a partition was never committed"],
+    ids=["not scaled", "a pod is not ready", "members without partitions", "over the limit", "not all of it was seen"],
 )
 def test_every_flaw_is_noticed(flaw: Evidence) -> None:
-    proof = [*scaled(flaw, before=2), *drained(flaw, FULL)]
+    proof = [*scaled(flaw, KAFKA, before=2), *drained(flaw, KAFKA, FULL)]
     assert sum(not holds for holds, _ in proof) == 1
+
+
+def accounts(
+    *,
+    sending: float = 0,
+    published: int = 900,
+    confirmed: int = 900,
+    repeated: int = 0,
+    waiting: int = 0,
+    acknowledged: int = 900,
+) -> Accounts:
+    """Both ends of a queue from which nothing was lost, but for what is said."""
+    return Accounts(sending, published, confirmed, repeated, waiting, acknowledged)
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [
+        (accounts(), "none of those confirmed was lost"),
+        (accounts(repeated=5, acknowledged=903), "none of those confirmed was lost, 3 came twice"),
+    ],
+    ids=["each once", "some sent again"],
+)
+def test_what_was_confirmed_and_acknowledged_was_not_lost(counted: Accounts, said: str) -> None:
+    proof = none_lost(counted)
+    assert all(holds for holds, _ in proof)
+    assert proof[-1][1].endswith(said)
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        accounts(sending=60),
+        accounts(confirmed=899, acknowledged=899),
+        accounts(published=0, confirmed=0, acknowledged=0),
+        accounts(waiting=1),
+        accounts(acknowledged=899),
+        accounts(acknowledged=901),
+    ],
+    ids=["still sending", "a confirm is missing", "nothing sent", "not read to the end", "one lost", "more than can be"],
+)
+def test_every_message_is_accounted_for(flaw: Accounts) -> None:
+    """Counts prove something only where nothing is under way; more than was sent hides what was lost."""
+    assert sum(not holds for holds, _ in none_lost(flaw)) == 1
+
+
+def test_the_last_report_of_the_producer_counts() -> None:
+    """As `Outgoing` words it, among whatever else is in the log."""
+    outgoing = Outgoing()
+    for _ in range(3):
+        outgoing.next()
+    early = outgoing.line(60)
+    outgoing.settled(1, multiple=False, confirmed=True)
+    outgoing.opened()
+    outgoing.next()
+    log = f"12:00:00 {early}\n12:00:05 {outgoing.line(0)}\n12:00:06 rate changes from 0/s to 60/s\n"
+    assert parse_counts(log) == (0.0, 3, 1, 1)
+    with pytest.raises(ValueError, match="no counts"):
+        parse_counts("12:00:06 rate changes from 0/s to 60/s\n")
+
+
+def test_the_queue_is_found_among_others() -> None:
+    listed = [{"name": "invoices", "messages": 9}, {"name": "orders", "messages": 7}]
+    assert find_queue(json.dumps(listed), "orders") == {"name": "orders", "messages": 7}
+    with pytest.raises(ValueError, match="no queue orders"):
+        find_queue(json.dumps(listed[:1]), "orders")

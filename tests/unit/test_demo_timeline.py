@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from rich.console import Console
 
+from floodhack.demo_brokers import BROKERS
 from floodhack.demo_chart import picture
 from floodhack.demo_plan import FAST, FULL, Plan
 from floodhack.demo_run import Outcome
@@ -16,6 +17,7 @@ from floodhack.demo_summary import figures, heading, time_rows
 from floodhack.demo_svg import svg
 from floodhack.demo_timeline import Said, Sample, Step, Timeline, peak, rate, steps, times
 from floodhack.demo_view import LiveView
+from floodhack.instance import Instance
 from floodwarden.sim.chart import columns, round_up
 
 ZERO = 1_800_000_000.0
@@ -86,6 +88,19 @@ def test_unknown_is_never_zero() -> None:
     assert peak([samples[1]]) is None
 
 
+def test_what_the_broker_says_to_wait_is_the_lag() -> None:
+    """Where what came and went is known later than what waits, or not at all."""
+    assert Sample(ZERO, produced=100, committed=90, waiting=40).lag == 40
+    assert Sample(ZERO, waiting=0).lag == 0
+
+
+def test_rates_are_taken_over_some_of_the_brokers_readings() -> None:
+    """Counters that are told every five seconds make a steady rate over ten, and none over three."""
+    samples = [Sample(ZERO + second, produced=60 * (second // 5 * 5)) for second in range(31)]
+    assert {rate(samples, index, "produced", 10.0) for index in range(10, 31)} == {60.0}
+    assert rate(samples, 29, "produced") == 0.0
+
+
 def test_steps_are_changes_of_the_spec() -> None:
     assert steps(story().samples) == [Step(ZERO + 33, 2, 24), Step(ZERO + 150, 24, 2)]
 
@@ -137,10 +152,21 @@ def test_gaps_stay_gaps_in_the_svg() -> None:
     assert svg(timeline, "x").count("M") > before
 
 
+def test_the_headline_tells_how_many_steps_it_took() -> None:
+    timeline = story()
+    samples = timeline.samples
+    timeline.samples = [
+        dataclasses.replace(one, replicas=9) if one.at < ZERO + 36 and one.replicas == 24 else one for one in samples
+    ]
+    assert heading(FULL, Outcome(timeline, times(timeline), [])) == "60 → 700 messages a second: 2 → 24 consumers in two steps"
+    timeline.samples = [dataclasses.replace(one, replicas=2) for one in samples]
+    assert heading(FULL, Outcome(timeline, times(timeline), [])) == "60 → 700 messages a second"
+
+
 def test_the_summary_tells_the_acts_in_order() -> None:
     timeline = story()
     outcome = Outcome(timeline, times(timeline, 5), [(True, "it did")])
-    told = time_rows(outcome.acts)
+    told = time_rows(outcome.acts, BROKERS["kafka"](Instance(0), FULL).words)
     assert told[0] == ("the spike began", "0.0 s")
     assert ("Floodwarden scaled the Deployment", "3.0 s") in told
     assert told[-1] == ("the extra pods were taken away", "120.0 s")

@@ -19,7 +19,7 @@ def picture(timeline: Timeline, width: int = 100, lag_height: int = 10) -> Text:
     start, end = samples[0].at, samples[-1].at
     zero = timeline.spike_at or end
     lag = Panel(
-        f"lag of the consumer group, messages (limit {timeline.limit:,})",
+        f"{timeline.lag_of}, messages (limit {timeline.limit:,})",
         [(sample.at, sample.lag) for sample in samples],
         lag_height,
         "cyan",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from floodhack.demo_broker import DemoBroker
+from floodhack.demo_brokers import BROKERS, DEFAULT
 from floodhack.demo_plan import FAST, FULL, Plan
 from floodhack.demo_run import Outcome, Story
 from floodhack.demo_shell import Shell
@@ -18,39 +20,40 @@ from floodhack.instance import Instance
 from floodhack.progress import say
 
 
-def run(*, fast: bool, plain: bool, down_after: bool, picture: Path) -> int:
+def run(kind: str, *, fast: bool, plain: bool, down_after: bool, picture: Path) -> int:
     """Everything from nothing to the summary; the exit status."""
     plan = FAST if fast else FULL
     shell = Shell(Instance.current())
+    broker = BROKERS[kind](shell.instance, plan)
     console = Console(stderr=False)
-    ground = Ground(shell, plan)
+    ground = Ground(shell, plan, broker)
     try:
         lay(ground)
         outcome = _story(ground, console, plain=plain)
     except HackError as error:
         say("failed; gathering what the cluster says")
-        raise HackError(f"{error}\n{advice(shell, diagnose(shell, plan))}") from error
+        raise HackError(f"{error}\n{advice(shell, broker, diagnose(shell, plan))}") from error
     except KeyboardInterrupt:
         say("interrupted: what was started still runs, and a spike ends by itself")
-        say("`make demo` starts over, `make clean` ends everything")
+        say(f"`{_again(broker)}` starts over, `make clean` ends everything")
         raise
     write_picture(picture, plan, outcome)
-    show(console, plan, outcome, picture, left_running=not down_after)
+    show(console, plan, broker, outcome, picture, left_running=not down_after)
     if not outcome.worked:
         failed = "; ".join(text for holds, text in outcome.proof if not holds)
-        raise HackError(f"the demo did not work: {failed}\n{advice(shell, diagnose(shell, plan))}")
+        raise HackError(f"the demo did not work: {failed}\n{advice(shell, broker, diagnose(shell, plan))}")
     if down_after:
-        return down()
+        return down(kind)
     return 0
 
 
-def down() -> int:
+def down(kind: str) -> int:
     """End the brokers and the cluster; the logs stay."""
     shell = Shell(Instance.current())
     try:
         shell.script("cluster", "down")
     finally:
-        shell.script("brokers", "down", "kafka")
+        shell.script("brokers", "down", kind)
     return 0
 
 
@@ -76,20 +79,26 @@ def diagnose(shell: Shell, plan: Plan) -> Path:
     return path
 
 
-def advice(shell: Shell, diagnosis: Path) -> str:
+def advice(shell: Shell, broker: DemoBroker, diagnosis: Path) -> str:
     """Where to look and what to do after a failure."""
     return "\n".join(
         [
             f"  what the cluster said:   {diagnosis}",
             f"  what the demo did:       {shell.log}",
             f"  cluster's logs:          {shell.instance.cluster / 'logs'}",
-            f"  brokers' logs:           {shell.instance.broker('kafka') / 'logs'}",
-            "  `make demo` tries again from here; `make clean` ends everything, for a fresh start.",
+            f"  brokers' logs:           {shell.instance.broker(broker.kind) / 'logs'}",
+            f"  `{_again(broker)}` tries again from here; `make clean` ends everything, for a fresh start.",
         ]
     )
 
 
+def _again(broker: DemoBroker) -> str:
+    """The command that repeats this demo."""
+    return "make demo" if broker.kind == DEFAULT else f"make demo BROKER={broker.kind}"
+
+
 def _story(ground: Ground, console: Console, *, plain: bool) -> Outcome:
-    timeline = Timeline(limit=ground.plan.max_lag_messages)
+    broker = ground.broker
+    timeline = Timeline(ground.plan.max_lag_messages, lag_of=broker.words.lag, rate_window=broker.rate_window)
     with view_for(timeline, console, plain=plain) as view:
-        return Story(ground.shell, ground.plan, ground.bootstrap, timeline, view).tell()
+        return Story(ground.shell, ground.plan, broker, timeline, view).tell()

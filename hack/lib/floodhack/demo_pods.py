@@ -1,4 +1,4 @@
-"""The demo's consumer as a container, for whoever needs real consumers without the rest of the demo."""
+"""The demo's consumers as containers, for whoever needs real consumers without the rest of the demo."""
 
 from __future__ import annotations
 
@@ -17,10 +17,20 @@ def consumer(bootstrap: list[str], topic: str, group: str, capacity: float, **en
         "MESSAGES_PER_SECOND": f"{capacity:g}",
         **env,
     }
+    return _container("demo_clients.consumer", values)
+
+
+def queue_consumer(urls: list[str], queue: str, capacity: float, **env: str) -> Mapping[str, Any]:
+    """Reads a RabbitMQ queue by way of these AMQP URLs, and processes ``capacity`` messages per second."""
+    values = {"RABBITMQ_URLS": " ".join(urls), "QUEUE": queue, "MESSAGES_PER_SECOND": f"{capacity:g}", **env}
+    return _container("demo_clients.queue_consumer", values)
+
+
+def _container(module: str, env: Mapping[str, str]) -> Mapping[str, Any]:
     return {
         "name": "consumer",
         "image": TARGETS["demo"].tag,
         "imagePullPolicy": "Never",
-        "args": ["demo_clients.consumer"],
-        "env": [{"name": name, "value": value} for name, value in values.items()],
+        "args": [module],
+        "env": [{"name": name, "value": value} for name, value in env.items()],
     }

@@ -1,6 +1,6 @@
 """Whether Floodwarden really did it: read from the broker's own tool and from the Deployment and its pods, not from Floodwarden.
 
-`scaled` and `drained` are pure; `look` runs kafka-consumer-groups and kubectl.
+`scaled`, `drained` and `none_lost` are pure; `look` runs the broker's tool and kubectl.
 """
 
 from __future__ import annotations
@@ -8,79 +8,63 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from floodhack.demo_broker import Accounts, ByTool, DemoBroker, Proof, Words
 from floodhack.demo_plan import Plan
 from floodhack.demo_shell import Shell
-from floodhack.errors import HackError
-
-
-@dataclass(frozen=True)
-class GroupByTool:
-    """What kafka-consumer-groups says of a group: messages it has to read, and members that own a partition."""
-
-    lag: int
-    owners: int
-    partitions: int
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One independent look at the group, the Deployment's spec and its pods."""
+    """One independent look at the consumers, the Deployment's spec and its pods."""
 
-    group: GroupByTool
+    by_tool: ByTool
     replicas: int
     ready_pods: int
 
 
-Proof = list[tuple[bool, str]]
-
-
-def parse_group(text: str, topic: str) -> GroupByTool:
-    """Read the table of `kafka-consumer-groups --describe`; ValueError when it is not such a table or a lag is not known."""
-    rows = [line.split() for line in text.splitlines() if line.strip()]
-    header = next((row for row in rows if row[:3] == ["GROUP", "TOPIC", "PARTITION"]), None)
-    if header is None:
-        raise ValueError(f"no table of a group in: {text.strip()[:200]!r}")
-    lag_column, member_column = header.index("LAG"), header.index("CONSUMER-ID")
-    ours = [row for row in rows[rows.index(header) + 1 :] if len(row) > member_column and row[1] == topic]
-    unknown = [row[2] for row in ours if not row[lag_column].isdecimal()]
-    if unknown or not ours:
-        raise ValueError(f"no lag known for partitions {', '.join(unknown) or 'of ' + topic}")
-    members = {row[member_column] for row in ours} - {"-"}
-    return GroupByTool(sum(int(row[lag_column]) for row in ours), len(members), len(ours))
-
-
-def scaled(evidence: Evidence, *, before: int) -> Proof:
+def scaled(evidence: Evidence, words: Words, *, before: int) -> Proof:
     """What must hold once the pods are there, each with whether it does. `before`: replicas when the spike began."""
-    replicas, owners = evidence.replicas, evidence.group.owners
+    replicas, readers = evidence.replicas, evidence.by_tool.readers
     return [
         (replicas > before, f"the Deployment's spec asked for {replicas} replicas, {before} before the spike"),
         (evidence.ready_pods >= replicas, f"{evidence.ready_pods} of its pods were Ready"),
-        (owners >= replicas, f"{owners} members of the group owned partitions, by kafka-consumer-groups"),
+        (readers >= replicas, f"{readers} {words.readers}"),
     ]
 
 
-def drained(evidence: Evidence, plan: Plan) -> Proof:
+def drained(evidence: Evidence, words: Words, plan: Plan) -> Proof:
     """What must hold once the backlog is gone, each with whether it does."""
-    group = evidence.group
+    lag, limit = evidence.by_tool.lag, plan.max_lag_messages
+    return [*evidence.by_tool.whole, (lag <= limit, f"the lag came back to {lag:,}, by {words.tool}; limit {limit:,}")]
+
+
+def none_lost(accounts: Accounts) -> Proof:
+    """What must hold once the producer pauses and the queue was read to its end, each with whether it does."""
+    confirmed, acknowledged = accounts.confirmed, accounts.acknowledged
+    settled = accounts.sending == 0 and accounts.published == confirmed > 0
     return [
-        (group.partitions == plan.partitions, f"{group.partitions} of {plan.partitions} partitions had committed offsets"),
+        (settled, f"the broker confirmed {confirmed:,} of {accounts.published:,} messages that the producer published"),
+        (accounts.waiting == 0, f"{accounts.waiting:,} messages wait in the queue while the producer pauses"),
         (
-            group.lag <= plan.max_lag_messages,
-            f"the lag came back to {group.lag:,}, by kafka-consumer-groups; limit {plan.max_lag_messages:,}",
+            confirmed <= acknowledged <= confirmed + accounts.repeated,
+            f"consumers acknowledged {acknowledged:,} messages: {_balance(confirmed, acknowledged)}",
         ),
     ]
 
 
-def look(shell: Shell, plan: Plan) -> Evidence:
+def look(shell: Shell, plan: Plan, broker: DemoBroker) -> Evidence:
     """Gather the evidence; HackError when a tool fails or says nothing usable."""
-    table = shell.broker_tool("kafka-consumer-groups", "--describe", "--group", plan.group)
-    try:
-        group = parse_group(table, plan.topic)
-    except ValueError as error:
-        raise HackError(f"kafka-consumer-groups: {error}") from error
+    by_tool = broker.by_tool(shell)
     deployment = json.loads(shell.kubectl("get", "deployment", plan.deployment, "-n", plan.namespace, "-o", "json"))
     pods = json.loads(shell.kubectl("get", "pods", "-l", f"app={plan.deployment}", "-n", plan.namespace, "-o", "json"))["items"]
-    return Evidence(group, int(deployment["spec"]["replicas"]), sum(_ready(pod) for pod in pods))
+    return Evidence(by_tool, int(deployment["spec"]["replicas"]), sum(_ready(pod) for pod in pods))
+
+
+def _balance(confirmed: int, acknowledged: int) -> str:
+    if acknowledged < confirmed:
+        return f"{confirmed - acknowledged:,} of those confirmed are missing"
+    more = f", {acknowledged - confirmed:,} came twice" if acknowledged > confirmed else ""
+    return f"none of those confirmed was lost{more}"
 
 
 def _ready(pod: dict[str, dict[str, object]]) -> bool:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from floodhack.demo_broker import Counting, DemoBroker, Proof
 from floodhack.demo_plan import Plan
-from floodhack.demo_proof import Evidence, Proof, drained, look, scaled
-from floodhack.demo_sampler import ClusterLook, KafkaLook, Sampler
+from floodhack.demo_proof import drained, look, none_lost, scaled
+from floodhack.demo_sampler import ClusterLook, Sampler
 from floodhack.demo_shell import Shell
 from floodhack.demo_timeline import Timeline, Times, times
 from floodhack.demo_view import View
@@ -20,6 +21,8 @@ from floodhack.waiting import until
 
 FIRST_READING_SECONDS = 60.0
 PROOF_SECONDS = 60.0
+# Longer than any proof may take; the pause is ended as soon as there is one.
+PAUSE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,13 @@ class Outcome:
 class Story:
     """One run of the traffic, over a timeline that is filled meanwhile."""
 
-    def __init__(self, shell: Shell, plan: Plan, bootstrap: list[str], timeline: Timeline, view: View) -> None:
+    def __init__(self, shell: Shell, plan: Plan, broker: DemoBroker, timeline: Timeline, view: View) -> None:
         self.shell = shell
         self.plan = plan
+        self.broker = broker
         self.timeline = timeline
         self.view = view
-        kafka = KafkaLook(",".join(bootstrap), plan)
-        self.sampler = Sampler(timeline, kafka, ClusterLook(shell.instance.kubeconfig, plan), view.seen)
+        self.sampler = Sampler(timeline, broker.look(), ClusterLook(shell.instance.kubeconfig, plan), view.seen)
 
     def tell(self) -> Outcome:
         """Run it all; HackError as soon as an act fails."""
@@ -59,6 +62,8 @@ class Story:
             self._pass((self.timeline.spike_end or 0.0) - time.time())
             if plan.watch_lowering:
                 self._lowered()
+            if isinstance(self.broker, Counting):
+                proof += self._counted(self.broker)
         finally:
             self.sampler.stop()
         return Outcome(self.timeline, self._acts(), proof)
@@ -70,7 +75,7 @@ class Story:
 
         def flowing() -> bool:
             last = self.timeline.last
-            return last is not None and last.owners == plan.min_replicas and bool(last.committed) and bool(last.state)
+            return last is not None and last.owners == plan.min_replicas and bool(last.committed) and last.messages is not None
 
         self._until(flowing, FIRST_READING_SECONDS, "consumers that commit and a first reading by Floodwarden")
         self._pass(plan.steady_seconds)
@@ -85,7 +90,7 @@ class Story:
         plan = self.plan
         self.view.act(f"a spike: {plan.spike_rate} msg/s for {plan.spike_seconds} s")
         # The wish ends by itself in the producer's pod, whatever becomes of this program.
-        self.shell.kubectl("exec", "-n", plan.namespace, f"deployment/{plan.producer}", "--", *rate_command(plan))
+        self._wish(rate_command(plan))
         self.timeline.spike_at = time.time()
         self.timeline.spike_end = self.timeline.spike_at + plan.spike_seconds
 
@@ -95,22 +100,34 @@ class Story:
         raised = self.timeline.last
         self.view.act(f"Floodwarden scaled {plan.deployment} to {raised.replicas if raised else '?'} replicas; the pods start")
         self._until(lambda: self._acts().pods_ready is not None, plan.ready_patience, "the new pods to be ready")
-        self._until(lambda: self._acts().owners_ready is not None, plan.ready_patience, "every new consumer to own a partition")
-        self.view.act("all consumers are at work, the backlog drains; asking Kafka's own tool and the Deployment")
-        return self._proved(lambda evidence: scaled(evidence, before=before))
+        self._until(lambda: self._acts().owners_ready is not None, plan.ready_patience, self.broker.words.to_be_at_work)
+        self.view.act(
+            f"all consumers are at work, the backlog drains; asking {self.broker.words.name}'s own tool and the Deployment"
+        )
+        return self._proved(lambda: scaled(look(self.shell, plan, self.broker), self.broker.words, before=before))
 
     def _drained(self) -> Proof:
         plan = self.plan
         what = f"the lag to come back under {plan.max_lag_messages:,} messages"
         self._until(lambda: self._acts().drained is not None, plan.drain_patience, what)
-        self.view.act("the lag is under the limit again; asking Kafka's own tool")
-        return self._proved(lambda evidence: drained(evidence, plan))
+        self.view.act(f"the lag is under the limit again; asking {self.broker.words.name}'s own tool")
+        return self._proved(lambda: drained(look(self.shell, plan, self.broker), self.broker.words, plan))
 
-    def _proved(self, judge: Callable[[Evidence], Proof]) -> Proof:
+    def _counted(self, broker: Counting) -> Proof:
+        """Whether what was confirmed to the producer was processed, once both have nothing left to do."""
+        plan = self.plan
+        self.view.act("the producer pauses; what was confirmed to it and what its consumers acknowledged is counted")
+        self._wish(rate_command(plan, 0, PAUSE_SECONDS))
+        try:
+            return self._proved(lambda: none_lost(broker.accounts(self.shell)))
+        finally:
+            self._wish(rate_command(plan, plan.steady_rate, 0))
+
+    def _proved(self, judge: Callable[[], Proof]) -> Proof:
         """Look with the broker's tool and kubectl until all holds; the last look's verdict, which may be that it does not."""
         deadline = time.monotonic() + PROOF_SECONDS
         while True:
-            proof = judge(look(self.shell, self.plan))
+            proof = judge()
             if all(holds for holds, _ in proof) or time.monotonic() > deadline:
                 return proof
 
@@ -127,6 +144,10 @@ class Story:
         self._until(lowered, plan.lower_patience, f"Floodwarden to go back to {plan.min_replicas} replicas")
         self.view.act(f"{plan.min_replicas} pods again; {plan.after_seconds} s more, to see that they are enough")
         self._pass(plan.after_seconds)
+
+    def _wish(self, command: list[str]) -> None:
+        """Run a command in the producer's pod."""
+        self.shell.kubectl("exec", "-n", self.plan.namespace, f"deployment/{self.plan.producer}", "--", *command)
 
     def _acts(self) -> Times:
         return times(self.timeline, self.plan.calm_seconds)
@@ -147,6 +168,7 @@ class Story:
             raise HackError(f"{error}{trouble}") from error
 
 
-def rate_command(plan: Plan) -> list[str]:
-    """What to run in the producer's pod for the spike."""
-    return ["python", "-m", "demo_clients.rate", str(plan.spike_rate), str(plan.spike_seconds)]
+def rate_command(plan: Plan, rate: int | None = None, seconds: int | None = None) -> list[str]:
+    """What to run in the producer's pod for another rate, by default for the spike."""
+    wish = (plan.spike_rate if rate is None else rate, plan.spike_seconds if seconds is None else seconds)
+    return ["python", "-m", "demo_clients.rate", *map(str, wish)]

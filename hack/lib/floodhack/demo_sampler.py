@@ -1,7 +1,7 @@
-"""Looks at Kafka, the Deployment and the policy twice a second, with clients of the demo's own, and fills a Timeline.
+"""Looks at the broker, the Deployment and the policy twice a second, with clients of the demo's own, and fills a Timeline.
 
-Lag, members and replicas come from Kafka and the Deployment, not from Floodwarden; only `seconds`, `desired`, `state` and the
-Events are Floodwarden's words. Neighbours: `demo_timeline` (what is filled), `demo_view` (who looks on).
+Lag, members and replicas come from the broker and the Deployment, not from Floodwarden; only what is read from the policy and
+the Events are Floodwarden's words. Neighbours: `demo_timeline` (what is filled), `demo_view` (who looks on).
 """
 
 from __future__ import annotations
@@ -17,46 +17,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from kubernetes.client.configuration import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import load_kube_config
 from urllib3.exceptions import HTTPError
 
+from floodhack.demo_broker import Look, UnreadError
 from floodhack.demo_plan import Plan
 from floodhack.demo_timeline import Said, Sample, Timeline
 
 INTERVAL_SECONDS = 0.5
 TIMEOUT_SECONDS = 3.0
 API = "floodwarden.dev/v1alpha1"
-
-
-class KafkaLook:
-    """Reads a topic's end, a group's commits and its members."""
-
-    def __init__(self, bootstrap: str, plan: Plan) -> None:
-        self.plan = plan
-        self.admin = AdminClient({"bootstrap.servers": bootstrap, "client.id": "demo-view", "log_level": 0})
-        self.partitions = [TopicPartition(plan.topic, number) for number in range(plan.partitions)]
-        self.latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-
-    def read(self) -> dict[str, int]:
-        """`produced`, `committed`, `members`, `owners`; raises KafkaException."""
-        # Commits are read first: messages that arrive between the two readings then count as lag, not against it.
-        ask = [ConsumerGroupTopicPartitions(self.plan.group, self.partitions)]
-        [fetched] = self.admin.list_consumer_group_offsets(ask, request_timeout=TIMEOUT_SECONDS).values()
-        ends = self.admin.list_offsets(dict.fromkeys(self.partitions, self.latest), request_timeout=TIMEOUT_SECONDS)
-        [described] = self.admin.describe_consumer_groups([self.plan.group], request_timeout=TIMEOUT_SECONDS).values()
-        members = described.result().members
-        return {
-            # A partition without a commit yet is read from its beginning.
-            "committed": sum(max(0, partition.offset) for partition in fetched.result().topic_partitions),
-            "produced": sum(end.result().offset for end in ends.values()),
-            "members": len(members),
-            "owners": sum(bool(member.assignment and member.assignment.topic_partitions) for member in members),
-        }
 
 
 class ClusterLook:
@@ -77,10 +50,11 @@ class ClusterLook:
         return {"replicas": seen["spec"]["replicas"], "ready": seen["status"].get("readyReplicas", 0)}
 
     def policy(self) -> dict[str, Any]:
-        """`seconds`, `desired` and `state` from the policy's status, as far as they are there."""
+        """`messages`, `seconds`, `desired` and `state` from the policy's status, as far as they are there."""
         seen = self._get(f"/apis/{API}/namespaces/{self.plan.namespace}/backlogpolicies/{self.plan.policy}")
         status = seen.get("status", {})
         return {
+            "messages": status.get("lag", {}).get("messages"),
             "seconds": status.get("lag", {}).get("seconds"),
             "desired": status.get("replicas", {}).get("desired"),
             "state": status.get("state", ""),
@@ -119,10 +93,10 @@ def said(event: dict[str, Any]) -> Said:
 class Sampler(threading.Thread):
     """Fills a Timeline until it is told to stop; `seen` is called after each round, in this thread."""
 
-    def __init__(self, timeline: Timeline, kafka: KafkaLook, cluster: ClusterLook, seen: Callable[[list[Said]], None]) -> None:
+    def __init__(self, timeline: Timeline, broker: Look, cluster: ClusterLook, seen: Callable[[list[Said]], None]) -> None:
         super().__init__(name="sampler", daemon=True)
         self.timeline = timeline
-        self.kafka = kafka
+        self.broker = broker
         self.cluster = cluster
         self.seen = seen
         self.trouble = ""
@@ -148,10 +122,12 @@ class Sampler(threading.Thread):
         at = time.time()
         values: dict[str, Any] = {}
         trouble = ""
-        for look in (self.kafka.read, self.cluster.deployment, self.cluster.policy):
+        for look in (self.broker.read, self.cluster.deployment, self.cluster.policy):
             try:
                 values |= look()
-            except (KafkaException, ApiException, HTTPError, OSError) as error:
+            except UnreadError as error:
+                trouble = str(error).splitlines()[0]
+            except (ApiException, HTTPError, OSError) as error:
                 trouble = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         self.trouble = trouble
         return Sample(at=at, **values)

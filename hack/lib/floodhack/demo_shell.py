@@ -64,9 +64,9 @@ class Shell:
         """Run helm; its output. HackError when it fails."""
         return self._run([str(HELM.bin / "helm"), *args], None)
 
-    def broker_tool(self, name: str, *args: str) -> str:
-        """Run one of Kafka's own tools; its output. HackError when it fails."""
-        return self._run([sys.executable, str(CHECKOUT / "hack" / "brokers"), "tool", "kafka", name, *args], None)
+    def broker_tool(self, kind: str, name: str, *args: str) -> str:
+        """Run one of the broker's own tools; its output. HackError when it fails."""
+        return self._run([sys.executable, str(CHECKOUT / "hack" / "brokers"), "tool", kind, name, *args], None)
 
     def _run(self, command: list[str], text: str | None) -> str:
         shown = " ".join([Path(command[0]).name, *command[1:]])

@@ -1,4 +1,4 @@
-"""The demo's stages from a bare machine to steady traffic: cluster, brokers, images, Helm, topic, policy, clients.
+"""The demo's stages from a bare machine to steady traffic: cluster, brokers, images, Helm, topic or queue, policy, clients.
 
 Each can be repeated: what is there is used, what an interrupted run left is cleaned away. `demo_run` goes on from here.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
+from floodhack.demo_broker import DemoBroker
 from floodhack.demo_plan import Plan
 from floodhack.demo_shell import Shell
-from floodhack.demo_topic import fresh_topic
 from floodhack.engine import choose
 from floodhack.errors import HackError
 from floodhack.imagebuild import TARGETS
 from floodhack.instance import CHECKOUT
-from floodhack.kafka import Kafka
 from floodhack.progress import say
 
 RELEASE = "floodwarden"
@@ -33,22 +32,18 @@ class Ground:
 
     shell: Shell
     plan: Plan
-
-    @property
-    def bootstrap(self) -> list[str]:
-        """The brokers' addresses, the same for pods and for this machine."""
-        return Kafka(self.shell.instance).set.bootstrap("PLAINTEXT")
+    broker: DemoBroker
 
     def stages(self) -> list[tuple[str, Callable[[], None]]]:
         """Every stage with what it is called, in order."""
-        plan = self.plan
+        plan, broker = self.plan, self.broker
         return [
             ("a Kubernetes cluster with a node", lambda: self.shell.script("cluster", "up")),
-            ("a Kafka cluster of three nodes", lambda: self.shell.script("brokers", "up", "kafka")),
+            (f"a {broker.words.name} cluster of three nodes", lambda: self.shell.script("brokers", "up", broker.kind)),
             ("the image of Floodwarden", lambda: self.shell.script("image", "load")),
             ("the image of the demo's clients", lambda: self.shell.script("image", "load", "--target", "demo")),
             ("Floodwarden, by Helm", self.install),
-            (f"a clean namespace {plan.namespace} and topic {plan.topic}", self.clean),
+            (f"a clean namespace {plan.namespace} and {broker.words.source}", self.clean),
             (f"producer {plan.producer} and consumers {plan.deployment}, {plan.min_replicas} pods", self.start_clients),
             ("a MessageBroker and a BacklogPolicy", self.apply_policy),
         ]
@@ -82,25 +77,27 @@ class Ground:
         say(f"  {RELEASE} is ready in namespace {SYSTEM_NAMESPACE}")
 
     def clean(self) -> None:
-        """Remove what an earlier demo left, and make the topic."""
+        """Remove what an earlier demo left, and make topic or queue."""
         self.shell.kubectl("delete", "namespace", self.plan.namespace, "--ignore-not-found", "--wait", WAIT)
-        fresh_topic(",".join(self.bootstrap), self.plan)
+        self.broker.fresh()
 
     def start_clients(self) -> None:
         """Start producer and consumers and wait until they run."""
-        self._apply("clients.yaml")
+        for name in ("namespace.yaml", f"{self.broker.kind}-clients.yaml", "clients.yaml"):
+            self._apply(name)
         for name in (self.plan.deployment, self.plan.producer):
             self.shell.kubectl("rollout", "status", f"deployment/{name}", "-n", self.plan.namespace, WAIT)
 
     def apply_policy(self) -> None:
         """Tell Floodwarden what to watch, and wait until it says that it does."""
-        self._apply("policy.yaml")
+        for name in (f"{self.broker.kind}.yaml", "policy.yaml"):
+            self._apply(name)
         for resource in ("messagebroker/main", f"backlogpolicy/{self.plan.policy}"):
             self.shell.kubectl("wait", "--for=condition=Ready", resource, "-n", self.plan.namespace, WAIT)
             say(f"  {resource} is Ready")
 
     def _apply(self, name: str) -> None:
-        self.shell.kubectl("apply", "-f", "-", text=manifest(name, self.plan, self.bootstrap, TARGETS["demo"].tag))
+        self.shell.kubectl("apply", "-f", "-", text=manifest(name, self.plan, self.broker.values(), TARGETS["demo"].tag))
 
     def _last_words(self) -> str:
         try:
@@ -117,11 +114,9 @@ class Ground:
             self.shell.helm("uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--wait", WAIT)
 
 
-def manifest(name: str, plan: Plan, bootstrap: list[str], image: str) -> str:
-    """One file of hack/demo_manifests with its names filled in."""
-    quoted = ", ".join(f'"{address}"' for address in bootstrap)
-    values = {**asdict(plan), "image": image, "bootstrap": ",".join(bootstrap), "bootstrap_list": quoted}
-    return string.Template((MANIFESTS / name).read_text()).substitute(values)
+def manifest(name: str, plan: Plan, broker: Mapping[str, str], image: str) -> str:
+    """One file of hack/demo_manifests with its names filled in; `broker` has those that differ between kinds of brokers."""
+    return string.Template((MANIFESTS / name).read_text()).substitute({**asdict(plan), "image": image, **broker})
 
 
 def lay(ground: Ground) -> None:

@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from floodhack.demo_broker import DemoBroker, Words
 from floodhack.demo_chart import picture
 from floodhack.demo_plan import Plan
 from floodhack.demo_run import Outcome, rate_command
@@ -19,13 +21,13 @@ from floodhack.demo_timeline import Said, Times, peak, steps
 WIDEST = 120
 
 
-def time_rows(acts: Times) -> list[tuple[str, str]]:
+def time_rows(acts: Times, words: Words) -> list[tuple[str, str]]:
     """The acts in words, with the seconds from the beginning of the spike."""
     told = [
         ("the lag passed its limit", acts.over_limit),
         ("Floodwarden scaled the Deployment", acts.decided),
         ("all new pods were ready", acts.pods_ready),
-        ("every consumer owned its partitions", acts.owners_ready),
+        (words.at_work, acts.owners_ready),
         ("the lag was back under its limit", acts.drained),
         ("the extra pods were taken away", acts.lowered),
     ]
@@ -35,17 +37,13 @@ def time_rows(acts: Times) -> list[tuple[str, str]]:
 
 def heading(plan: Plan, outcome: Outcome) -> str:
     """The picture's headline."""
-    raised = next((step for step in steps(outcome.timeline.samples) if step.after > step.before), None)
-    change = f": {raised.before} → {raised.after} consumers in one step" if raised and raise_count(outcome) == 1 else ""
+    raises = [step for step in steps(outcome.timeline.samples) if step.after > step.before]
+    how = {1: "one step", 2: "two steps"}.get(len(raises))
+    change = f": {raises[0].before} → {raises[-1].after} consumers in {how}" if how else ""
     return f"{plan.steady_rate} → {plan.spike_rate} messages a second{change}"
 
 
-def raise_count(outcome: Outcome) -> int:
-    """How many times replicas were added."""
-    return sum(step.after > step.before for step in steps(outcome.timeline.samples))
-
-
-def commands(plan: Plan) -> list[tuple[str, str]]:
+def commands(plan: Plan, broker: DemoBroker) -> list[tuple[str, str]]:
     """What to try next, each with what it shows."""
     at = f"-n {plan.namespace}"
     return [
@@ -57,7 +55,7 @@ def commands(plan: Plan) -> list[tuple[str, str]]:
         (f"kubectl get deployment {plan.deployment} {at} --watch", "and watch the replicas follow"),
         (f"kubectl logs {at} deployment/{plan.deployment} --tail=20", "a consumer at work"),
         (f"kubectl logs -n {SYSTEM_NAMESPACE} deployment/{RELEASE} --tail=20", "Floodwarden's own log"),
-        (f"hack/brokers tool kafka kafka-consumer-groups --describe --group {plan.group}", "the same lag by Kafka's own tool"),
+        (f"hack/brokers tool {broker.kind} {' '.join(broker.tool_command())}", f"the same lag by {broker.words.name}'s own tool"),
         ("make clean", "end the cluster and the brokers"),
     ]
 
@@ -68,7 +66,7 @@ def write_picture(path: Path, plan: Plan, outcome: Outcome) -> None:
     path.write_text(svg(outcome.timeline, heading(plan, outcome)))
 
 
-def show(console: Console, plan: Plan, outcome: Outcome, svg_path: Path, *, left_running: bool) -> None:
+def show(console: Console, plan: Plan, broker: DemoBroker, outcome: Outcome, svg_path: Path, *, left_running: bool) -> None:
     """Print the summary."""
     width = min(console.width, WIDEST)
     console.print()
@@ -78,12 +76,14 @@ def show(console: Console, plan: Plan, outcome: Outcome, svg_path: Path, *, left
     table = Table(box=None, padding=(0, 2), show_header=False)
     table.add_column(justify="right", style="bold")
     table.add_column()
-    for what, when in time_rows(outcome.acts):
+    for what, when in time_rows(outcome.acts, broker.words):
         table.add_row(when, what)
     console.print(table)
     console.print()
     for line in figures(plan, outcome):
         console.print(f"  {line}", highlight=False)
+    for note in broker.words.notes:
+        console.print(Padding(note, (0, 0, 0, 2)), highlight=False)
     console.print()
     console.rule("[bold]Checked without Floodwarden's help", align="left")
     for holds, text in outcome.proof:
@@ -94,7 +94,7 @@ def show(console: Console, plan: Plan, outcome: Outcome, svg_path: Path, *, left
     if left_running:
         console.print()
         console.rule("[bold]Go on from here: everything still runs", align="left")
-        for command, shows in commands(plan):
+        for command, shows in commands(plan, broker):
             console.print(Text.assemble((f"  # {shows}\n", "dim"), f"  {command}"), soft_wrap=True)
     console.print(f"\nThe picture as SVG: {svg_path}", highlight=False, soft_wrap=True)
 

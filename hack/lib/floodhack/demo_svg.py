@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from floodhack.demo_timeline import Sample, Timeline, peak, rate, steps, times
+from floodhack.demo_timeline import Timeline, peak, rate, steps, times
 from floodwarden.sim.chart import Points, round_up, tick
 from floodwarden.sim.drawing import GAP, RIGHT, WIDTH, Frame, area, caption, levels, limit, line, mark, page, text
 
@@ -35,8 +35,8 @@ def svg(timeline: Timeline, heading: str) -> str:
     samples = timeline.samples
     start, end = samples[0].at, samples[-1].at
     lag: Points = [(sample.at, sample.lag) for sample in samples]
-    produced = _rates(samples, "produced")
-    consumed = _rates(samples, "committed")
+    produced = _rates(timeline, "produced")
+    consumed = _rates(timeline, "committed")
     ready: Points = [(sample.at, sample.ready) for sample in samples]
     wanted: Points = [(sample.at, sample.replicas) for sample in samples]
 
@@ -98,8 +98,9 @@ def _lag(frame: Frame, lag: Points, timeline: Timeline) -> list[str]:
     return parts
 
 
-def _rates(samples: Sequence[Sample], what: str) -> Points:
-    return [(sample.at, rate(samples, index, what)) for index, sample in enumerate(samples)]
+def _rates(timeline: Timeline, what: str) -> Points:
+    samples, window = timeline.samples, timeline.rate_window
+    return [(sample.at, rate(samples, index, what, window)) for index, sample in enumerate(samples)]
 
 
 def _highest(series: Sequence[Points]) -> float:

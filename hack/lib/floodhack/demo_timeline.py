@@ -15,26 +15,31 @@ RATE_WINDOW_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at Kafka, the Deployment and the BacklogPolicy."""
+    """One look at the broker, the Deployment and the BacklogPolicy."""
 
     at: float
-    # Kafka, read by the demo itself: sums over the topic's partitions, in messages.
+    # The broker, read by the demo itself: messages that came and that were done with, over all partitions.
     produced: int | None = None
     committed: int | None = None
-    # Members of the consumer group, and how many of them own a partition.
+    # Members of the consumer group, and how many of them have a partition or a queue to read.
     members: int | None = None
     owners: int | None = None
     # The Deployment: `.spec.replicas` and `.status.readyReplicas`.
     replicas: int | None = None
     ready: int | None = None
-    # What the policy's status says: lag in seconds, wanted replicas, state in a word.
+    # What the policy's status says: lag in seconds, wanted replicas, state in a word; below, lag in messages.
     seconds: float | None = None
     desired: int | None = None
     state: str = ""
+    messages: int | None = None
+    # Messages in a queue, where the broker says that sooner than what came and went.
+    waiting: int | None = None
 
     @property
     def lag(self) -> int | None:
-        """Messages in the topic which the group has not committed."""
+        """Messages that wait, or whose processing is not done."""
+        if self.waiting is not None:
+            return self.waiting
         if self.produced is None or self.committed is None:
             return None
         return max(0, self.produced - self.committed)
@@ -65,6 +70,9 @@ class Timeline:
     """A demo's samples and Events in order of time, and the spike's start and end."""
 
     limit: int
+    # What waits, in words, and the seconds over which rates are taken.
+    lag_of: str = "lag of the consumer group"
+    rate_window: float = RATE_WINDOW_SECONDS
     samples: list[Sample] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     spike_at: float | None = None

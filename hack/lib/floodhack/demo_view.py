@@ -46,13 +46,13 @@ def number(value: float | None, unit: str = "", digits: int = 0) -> str:
 
 def facts(timeline: Timeline, sample: Sample) -> dict[str, str]:
     """The numbers of the moment, by what they are called."""
-    last = len(timeline.samples) - 1
+    last, window = len(timeline.samples) - 1, timeline.rate_window
     replicas = f"{number(sample.replicas)} wanted, {number(sample.ready)} ready, {number(sample.owners)} at work"
     return {
         "lag": f"{number(sample.lag)} messages (limit {timeline.limit:,})",
         "oldest waits": number(sample.seconds, " s", 1),
-        "produced": number(rate(timeline.samples, last, "produced"), " msg/s"),
-        "consumed": number(rate(timeline.samples, last, "committed"), " msg/s"),
+        "produced": number(rate(timeline.samples, last, "produced", window), " msg/s"),
+        "consumed": number(rate(timeline.samples, last, "committed", window), " msg/s"),
         "consumers": replicas,
         "Floodwarden": f"{sample.state or '–'}, finds {number(sample.desired)} right",
     }

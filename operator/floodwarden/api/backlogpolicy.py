@@ -13,50 +13,17 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from floodwarden.api.durations import Duration, DurationRange
+from floodwarden.api.messagebroker import Capability
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.rules import Rule, Rules, validated_by
-from floodwarden.api.shared import Conditions, Count, NamedOnes, NamespaceName, ObjectName, Rate, Seconds, Timestamp
+from floodwarden.api.shared import Conditions, Count, NamedOnes, ObjectName, Rate, Seconds, Timestamp
+from floodwarden.api.subscription import BrokerRef, SubscriptionSpec
 from floodwarden.core.memory import Basis, Phase
 from floodwarden.core.observation import Subscription
 from floodwarden.core.policy import Policy
 from floodwarden.core.target import TargetRef
 
 MAX_REPLICAS: Final = 10_000
-
-
-class BrokerRef(ApiModel):
-    """The MessageBroker that holds the subscription."""
-
-    name: ObjectName
-    """The MessageBroker's name."""
-    namespace: NamespaceName | None = None
-    """The MessageBroker's namespace, by default the policy's own. Another one must list the policy's namespace in its
-    allowedNamespaces."""
-
-
-_TOPIC_ADVICE: Final = "must be the name of a Kafka topic: at most 249 letters, digits, '.', '_' and '-', such as orders"
-Topic = Annotated[
-    str,
-    Field(min_length=1, max_length=249),
-    Rules(Rule("self.matches('^[a-zA-Z0-9._-]+$') && self != '.' && self != '..'", _TOPIC_ADVICE)),
-]
-
-
-class SubscriptionSpec(ApiModel):
-    """Whose backlog it is: a consumer group, and the topics it reads."""
-
-    group: Annotated[
-        str,
-        Field(min_length=1, max_length=255),
-        Rules(Rule("self.trim() == self", "must not begin or end with a space: write the consumer's group.id as it is")),
-    ]
-    """The consumer group, as in the consumers' group.id."""
-    topics: (
-        Annotated[tuple[Topic, ...], Field(min_length=1, max_length=100, json_schema_extra={"x-kubernetes-list-type": "set"})]
-        | None
-    ) = None
-    """The topics to watch, by default every topic for which the group has committed offsets. Name them where the group
-    has read other topics in the past, or may not have read anything yet."""
 
 
 class MaxLag(ApiModel):
@@ -150,7 +117,7 @@ class Consumers(ApiModel):
     and are woken by the next message."""
     max_replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = None
     """Never more replicas than this. Without it the partitions that the group reads are the ceiling, as in any case: a group
-    cannot use more consumers than that."""
+    cannot use more consumers than that. Required with queues."""
     scale_down: ScaleDown = ScaleDown()
     """When replicas may be taken away."""
 
@@ -158,10 +125,19 @@ class Consumers(ApiModel):
 class BacklogPolicySpec(ApiModel):
     """How much lag the subscription may have and what may be done about it."""
 
+    model_config = validated_by(
+        Rule(
+            "!has(self.subscription.queues) || has(self.consumers.maxReplicas)",
+            "any number of consumers can share a queue: set maxReplicas",
+            ".consumers",
+            "FieldValueInvalid",
+        )
+    )
+
     broker_ref: BrokerRef
     """The MessageBroker that holds the subscription."""
     subscription: SubscriptionSpec
-    """Whose backlog it is: a consumer group, and the topics it reads."""
+    """Whose backlog it is: a consumer group and the topics it reads, or queues."""
     max_lag: MaxLag
     """How much lag is allowed: messages, seconds or both."""
     catch_up: Annotated[Duration, DurationRange("1s", "24h")] = Duration("60s")
@@ -227,7 +203,7 @@ class Replicas(ApiModel):
     desired: Count | None = None
     """Replicas that Floodwarden finds right. In mode DryRun and while paused it is only said."""
     ceiling: Count | None = None
-    """Most replicas that can help: the partitions, or maxReplicas where that is less."""
+    """Most replicas that can help: the partitions, or maxReplicas where that is less, or where consumers share queues."""
 
 
 class LastStep(ApiModel):
@@ -339,10 +315,16 @@ class BacklogPolicy(Resource):
         """Namespace and name of the MessageBroker it binds to."""
         return self.spec.broker_ref.namespace or self.metadata.namespace, self.spec.broker_ref.name
 
+    @property
+    def needs(self) -> Capability:
+        """What its brokers must have."""
+        return Capability.QUEUES if self.spec.subscription.queues else Capability.GROUPS
+
     @cached_property
     def subscription(self) -> Subscription:
         """What to read, in the terms of ``core``."""
-        return Subscription(self.spec.subscription.group, self.spec.subscription.topics or ())
+        asked = self.spec.subscription
+        return Subscription(asked.group or "", asked.topics or asked.queues or ())
 
     @cached_property
     def target(self) -> TargetRef:

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from floodwarden.api.deliveryspec import Abort, DeliveryMode, DeliveryPolicySpec, Workloads, milliseconds
+from floodwarden.api.messagebroker import Capability
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.shared import Conditions, Count, NamedOnes, Timestamp
 from floodwarden.core.delivery.violations import Action
@@ -125,6 +126,11 @@ class DeliveryPolicy(Resource):
 
     spec: DeliveryPolicySpec
     status: DeliveryPolicyStatus = DeliveryPolicyStatus()
+
+    @property
+    def needs(self) -> Capability:
+        """What its brokers must have."""
+        return Capability.DELIVERY
 
     @cached_property
     def broker(self) -> tuple[str, str]:

@@ -8,7 +8,7 @@ No message quotes a value of a file: it may hold Secrets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -16,10 +16,11 @@ from typing import Any, Final, TypeVar
 import yaml
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
+from floodwarden.api.blocks import KafkaSecurity
 from floodwarden.api.crd import object_schema
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.deliveryspec import ASKED, REPLICATED_IN_SYNC, Flush, FlushMode, Replication
-from floodwarden.api.messagebroker import KafkaSecurity, MessageBroker
+from floodwarden.api.messagebroker import BrokerType, MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest, Resource
 from floodwarden.api.schema import Schema
 from floodwarden.api.shared import LABEL_PATTERN, SUBDOMAIN_PATTERN
@@ -215,7 +216,13 @@ def _against(found: Resource) -> Iterator[str]:
 
 
 def _against_backlog(policy: BacklogPolicy) -> Iterator[str]:
-    limit, consumers = policy.spec.max_lag, policy.spec.consumers
+    limit, consumers, asked = policy.spec.max_lag, policy.spec.consumers, policy.spec.subscription
+    if (asked.group is None) == (asked.queues is None):
+        yield "spec.subscription: set group (Kafka, RocketMQ) or queues (RabbitMQ), and not both"
+    if asked.topics is not None and asked.group is None:
+        yield "spec.subscription.topics: only used with group: remove it, or name the group that reads the topics"
+    if asked.queues is not None and consumers.max_replicas is None:
+        yield "spec.consumers.maxReplicas: any number of consumers can share a queue: set it"
     if limit.messages is None and limit.seconds is None:
         yield "spec.maxLag: set messages, seconds or both: without a limit there is nothing to hold"
     if consumers.max_replicas is not None and consumers.max_replicas < consumers.min_replicas:
@@ -258,18 +265,34 @@ def _against_replication(wanted: Replication) -> Iterator[str]:
 
 
 def _against_broker(broker: MessageBroker) -> Iterator[str]:
-    kafka, allowed = broker.spec.kafka, broker.spec.allowed_namespaces
+    spec, allowed = broker.spec, broker.spec.allowed_namespaces
     if "*" in allowed and len(allowed) > 1:
         yield 'spec.allowedNamespaces: "*" allows every namespace: remove the other entries'
     if not all(name == "*" or _fits(LABEL_PATTERN, name) for name in allowed):
         yield 'spec.allowedNamespaces: each must be the name of a namespace, such as shop, or "*" for all'
-    if kafka is None:
-        yield f"spec.kafka: type {broker.spec.type} needs the block of that name"
-        return
-    for address in kafka.bootstrap_servers:
-        if not 1 <= int(address.rpartition(":")[2]) <= 65535:
-            yield "spec.kafka.bootstrapServers: a port must be from 1 to 65535"
-    yield from _against_security(kafka.security)
+    blocks = {
+        BrokerType.KAFKA: ("kafka", spec.kafka),
+        BrokerType.RABBITMQ: ("rabbitmq", spec.rabbitmq),
+        BrokerType.ROCKETMQ: ("rocketmq", spec.rocketmq),
+    }
+    for type_, (name, block) in blocks.items():
+        if (spec.type is type_) != (block is not None):
+            what = f"type {type_} needs the block of that name" if block is None else f"only used with type {type_}: remove it"
+            yield f"spec.{name}: {what}"
+    if spec.kafka is not None:
+        yield from _against_addresses("spec.kafka.bootstrapServers", spec.kafka.bootstrap_servers)
+        yield from _against_security(spec.kafka.security)
+    if spec.rabbitmq is not None and spec.rabbitmq.ca_secret_ref is not None and not spec.rabbitmq.encrypted:
+        yield "spec.rabbitmq.caSecretRef: only used with TLS: remove it, or let managementURL begin with https://"
+    if spec.rocketmq is not None:
+        yield from _against_addresses("spec.rocketmq.nameServers", spec.rocketmq.name_servers)
+        if spec.rocketmq.ca_secret_ref is not None and not spec.rocketmq.tls:
+            yield "spec.rocketmq.caSecretRef: only used with TLS: remove it, or set tls to true"
+
+
+def _against_addresses(at: str, addresses: Iterable[str]) -> Iterator[str]:
+    if not all(1 <= int(address.rpartition(":")[2]) <= 65535 for address in addresses):
+        yield f"{at}: a port must be from 1 to 65535"
 
 
 def _against_security(security: KafkaSecurity) -> Iterator[str]:

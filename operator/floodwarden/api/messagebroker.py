@@ -1,6 +1,7 @@
 """MessageBroker: how to reach a cluster of brokers, and how often to look. Owned by the platform team.
 
-A type of broker to come adds its member to :class:`BrokerType`, a block of the same name and a line in ``_BLOCKS``.
+A type of broker to come adds its member to :class:`BrokerType`, what can be done on it to ``CAPABILITIES``, a block of the same
+name to ``blocks`` and a line to ``_BLOCKS``.
 """
 
 from __future__ import annotations
@@ -10,168 +11,44 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
+from floodwarden.api.blocks import Kafka, RabbitMQ, RocketMQ
 from floodwarden.api.durations import Duration, DurationRange
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.rules import Rule, Rules, validated_by
 from floodwarden.api.shared import (
     LABEL_PATTERN,
+    SET,
     Conditions,
     Count,
     NamedOnes,
-    ObjectName,
-    SecretKey,
     Timestamp,
 )
-
-SET: Final = {"x-kubernetes-list-type": "set"}
 
 
 class BrokerType(StrEnum):
     """The kind of brokers."""
 
     KAFKA = "Kafka"
+    RABBITMQ = "RabbitMQ"
+    ROCKETMQ = "RocketMQ"
 
 
-class SecurityProtocol(StrEnum):
-    """How connections are protected and clients known."""
+class Capability(StrEnum):
+    """What Floodwarden can do on brokers of some types, and not on others."""
 
-    PLAINTEXT = "PLAINTEXT"
-    SSL = "SSL"
-    SASL_PLAINTEXT = "SASL_PLAINTEXT"
-    SASL_SSL = "SASL_SSL"
-
-    @property
-    def encrypted(self) -> bool:
-        return self in (SecurityProtocol.SSL, SecurityProtocol.SASL_SSL)
-
-    @property
-    def authenticated(self) -> bool:
-        """Whether clients name themselves by SASL."""
-        return self in (SecurityProtocol.SASL_PLAINTEXT, SecurityProtocol.SASL_SSL)
+    GROUPS = "ConsumerGroups"  # BacklogPolicies for consumer groups
+    QUEUES = "Queues"  # BacklogPolicies for queues
+    DELIVERY = "DeliverySettings"  # DeliveryPolicies
 
 
-class SaslMechanism(StrEnum):
-    """How a user proves the password."""
-
-    PLAIN = "PLAIN"
-    SCRAM_SHA_256 = "SCRAM-SHA-256"
-    SCRAM_SHA_512 = "SCRAM-SHA-512"
-
-
-class CredentialsSecretRef(ApiModel):
-    """A Secret in the MessageBroker's namespace that holds a user and a password. It is read again when it changes."""
-
-    name: ObjectName
-    """The Secret's name."""
-    username_key: SecretKey = "username"
-    """The key that holds the user's name."""
-    password_key: SecretKey = "password"  # noqa: S105
-    """The key that holds the password."""
+CAPABILITIES: Final = {
+    BrokerType.KAFKA: frozenset({Capability.GROUPS, Capability.DELIVERY}),
+    BrokerType.RABBITMQ: frozenset({Capability.QUEUES}),
+    BrokerType.ROCKETMQ: frozenset({Capability.GROUPS}),
+}
 
 
-class CaSecretRef(ApiModel):
-    """A Secret in the MessageBroker's namespace that holds certificates of authorities to trust, as PEM."""
-
-    name: ObjectName
-    """The Secret's name."""
-    key: SecretKey = "ca.crt"
-    """The key that holds the certificates."""
-
-
-class ClientCertificateSecretRef(ApiModel):
-    """A Secret in the MessageBroker's namespace, as of type kubernetes.io/tls, that holds a client's certificate and key."""
-
-    name: ObjectName
-    """The Secret's name."""
-    cert_key: SecretKey = "tls.crt"
-    """The key that holds the certificate chain, as PEM."""
-    key_key: SecretKey = "tls.key"
-    """The key that holds the private key, as PEM without a password."""
-
-
-_SASL: Final = "self.protocol in ['SASL_PLAINTEXT', 'SASL_SSL']"
-_TLS: Final = "self.protocol in ['SSL', 'SASL_SSL']"
-
-
-class KafkaSecurity(ApiModel):
-    """How connections are protected and how Floodwarden proves who it is."""
-
-    model_config = validated_by(
-        Rule(
-            f"!({_SASL}) || has(self.mechanism)",
-            "protocols SASL_PLAINTEXT and SASL_SSL need a mechanism: set it to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
-            ".mechanism",
-            "FieldValueRequired",
-        ),
-        Rule(
-            f"!({_SASL}) || has(self.credentialsSecretRef)",
-            "protocols SASL_PLAINTEXT and SASL_SSL need credentials: name a Secret with the keys username and password",
-            ".credentialsSecretRef",
-            "FieldValueRequired",
-        ),
-        Rule(
-            f"{_SASL} || !has(self.mechanism)",
-            "only used with SASL: remove it, or set protocol to SASL_SSL or SASL_PLAINTEXT",
-            ".mechanism",
-            "FieldValueForbidden",
-        ),
-        Rule(
-            f"{_SASL} || !has(self.credentialsSecretRef)",
-            "only used with SASL: remove it, or set protocol to SASL_SSL or SASL_PLAINTEXT",
-            ".credentialsSecretRef",
-            "FieldValueForbidden",
-        ),
-        Rule(
-            f"{_TLS} || !has(self.caSecretRef)",
-            "only used with TLS: remove it, or set protocol to SSL or SASL_SSL",
-            ".caSecretRef",
-            "FieldValueForbidden",
-        ),
-        Rule(
-            f"{_TLS} || !has(self.clientCertificateSecretRef)",
-            "only used with TLS: remove it, or set protocol to SSL or SASL_SSL",
-            ".clientCertificateSecretRef",
-            "FieldValueForbidden",
-        ),
-    )
-
-    protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
-    """The security protocol of the brokers' listener, as in Kafka's security.protocol."""
-    mechanism: SaslMechanism | None = None
-    """The SASL mechanism; required with SASL_PLAINTEXT and SASL_SSL."""
-    credentials_secret_ref: CredentialsSecretRef | None = None
-    """The user and password for SASL; required with SASL_PLAINTEXT and SASL_SSL."""
-    ca_secret_ref: CaSecretRef | None = None
-    """The authorities that sign the brokers' certificates, with SSL and SASL_SSL. Without it the system's are trusted."""
-    client_certificate_secret_ref: ClientCertificateSecretRef | None = None
-    """The certificate Floodwarden shows to the brokers, with SSL and SASL_SSL, where they ask for one."""
-
-
-_ADDRESS: Final = r"^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$"  # as CEL writes it
-_ADDRESS_ADVICE: Final = "must be host:port without a scheme, the port from 1 to 65535, such as kafka-0.kafka.shop.svc:9092"
-Address = Annotated[
-    str,
-    Field(min_length=3, max_length=261),
-    Rules(
-        Rule(
-            f"self.matches('{_ADDRESS}') && int(self.substring(self.lastIndexOf(':') + 1)) >= 1"
-            " && int(self.substring(self.lastIndexOf(':') + 1)) <= 65535",
-            _ADDRESS_ADVICE,
-        )
-    ),
-]
-
-
-class Kafka(ApiModel):
-    """How to reach a Kafka cluster."""
-
-    bootstrap_servers: Annotated[tuple[Address, ...], Field(min_length=1, max_length=16, json_schema_extra=SET)]
-    """Brokers to ask first, as host:port; the others are found through them. Name two or more, so that one may be down."""
-    security: KafkaSecurity = KafkaSecurity()
-    """How connections are protected and how Floodwarden proves who it is. Without it: plain text, nobody is asked."""
-
-
-_BLOCKS: Final = {BrokerType.KAFKA: "kafka"}
+_BLOCKS: Final = {BrokerType.KAFKA: "kafka", BrokerType.RABBITMQ: "rabbitmq", BrokerType.ROCKETMQ: "rocketmq"}
 
 AllowedNamespace = Annotated[
     str,
@@ -201,6 +78,10 @@ class MessageBrokerSpec(ApiModel):
     """The kind of brokers. The block of the same name says how to reach them."""
     kafka: Kafka | None = None
     """How to reach the brokers; required with type Kafka."""
+    rabbitmq: RabbitMQ | None = None
+    """How to reach the brokers; required with type RabbitMQ."""
+    rocketmq: RocketMQ | None = None
+    """How to reach the brokers; required with type RocketMQ."""
     sweep_interval: Annotated[Duration, DurationRange("500ms", "5m")] = Duration("1s")
     """How often to look. One sweep reads what every policy on this broker needs, in requests that grow with the
     number of broker nodes, not of policies. A sweep that takes longer than this delays the next."""
@@ -241,6 +122,8 @@ class MessageBrokerStatus(ApiModel):
     cluster_id: str | None = None
     """The cluster's id, as the brokers told it last. MessageBrokers with the same one lead to the same brokers, and
     DeliveryPolicies on them are held against each other."""
+    capabilities: NamedOnes = ()
+    """What Floodwarden can do on brokers of this type. A policy that asks for something else says so in its condition Ready."""
     nodes: Count | None = None
     """How many broker nodes the cluster has."""
     unreachable_nodes: NamedOnes = ()
@@ -282,6 +165,21 @@ class MessageBroker(Resource):
 
     spec: MessageBrokerSpec
     status: MessageBrokerStatus = MessageBrokerStatus()
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What Floodwarden can do on these brokers."""
+        return CAPABILITIES[self.spec.type]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where the brokers are asked first, for people."""
+        kafka, rabbitmq, rocketmq = self.spec.kafka, self.spec.rabbitmq, self.spec.rocketmq
+        if rabbitmq is not None:
+            return (rabbitmq.management_url,)
+        if rocketmq is not None:
+            return rocketmq.name_servers
+        return kafka.bootstrap_servers if kafka is not None else ()
 
     def allows(self, namespace: str) -> bool:
         """Whether a policy in that namespace may bind to this broker."""

@@ -21,6 +21,9 @@ _NAME_ADVICE: Final = "must be the name of a Kubernetes object: lower case lette
 _NAMESPACE_ADVICE: Final = "must be the name of a namespace: at most 63 lower case letters, digits and '-', such as shop"
 _KEY_ADVICE: Final = "must be a key of a Secret's data: letters, digits, '-', '_' and '.', such as tls.crt"
 
+SET: Final = {"x-kubernetes-list-type": "set"}
+"""Schema of a list in which nothing stands twice."""
+
 ObjectName = Annotated[
     str, Field(min_length=1, max_length=253), Rules(Rule(f"self.matches('{SUBDOMAIN_PATTERN}')", _NAME_ADVICE))
 ]

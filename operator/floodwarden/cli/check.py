@@ -113,8 +113,7 @@ def _read(files: Sequence[Path]) -> Inputs:
 
 
 def _named(task: Task) -> str:
-    assert task.broker.spec.kafka is not None, "manifests are refused without the block of their type"
-    return f"MessageBroker {key_of(task.broker)} ({', '.join(task.broker.spec.kafka.bootstrap_servers)})"
+    return f"MessageBroker {key_of(task.broker)} ({', '.join(task.broker.addresses)})"
 
 
 def _show(checks: Sequence[Checked], output: Output) -> None:

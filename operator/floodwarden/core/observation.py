@@ -83,13 +83,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a policy watches: a consumer group and its topics; no topics means all that the group has committed."""
+    """What a policy watches: a consumer group and its topics; no topics means all that the group has committed.
+
+    Where brokers have queues: no group, and the queues for topics.
+    """
 
     group: str
     topics: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.group}({', '.join(self.topics) or 'all committed topics'})"
+        return f"{self.group or 'queues'}({', '.join(self.topics) or 'all committed topics'})"
 
 
 @dataclass(frozen=True, slots=True)

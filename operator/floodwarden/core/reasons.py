@@ -53,6 +53,7 @@ class Reason(StrEnum):
     BROKER_NOT_FOUND = "BrokerNotFound"
     BROKER_NOT_ALLOWED = "BrokerNotAllowed"
     BROKER_NOT_READY = "BrokerNotReady"
+    BROKER_NOT_CAPABLE = "BrokerNotCapable"
     INVALID_SPEC = "InvalidSpec"
     PAUSED = "Paused"
     TARGET_MISSING = "TargetMissing"
@@ -129,11 +130,11 @@ ADVICE: Mapping[Reason, str] = {
     Reason.TIMEOUT: "The broker did not answer in time. Look at its load and at the network. Replicas are held.",
     Reason.AUTHENTICATION_FAILED: "The broker refused the credentials, or its certificate is not trusted. Correct the Secret; it is read again "
     "within seconds.",
-    Reason.AUTHORIZATION_FAILED: "The user may not read this. Grant Describe on the group and the topics. Replicas are held.",
+    Reason.AUTHORIZATION_FAILED: "The user may not read this. Grant what the message names; on Kafka it is Describe on the group and the topics. Replicas are held.",
     Reason.COORDINATOR_UNAVAILABLE: "The group's coordinator is moving or loading. It usually ends within seconds. Replicas are held.",
     Reason.NO_LEADER: "A partition has no leader. Bring its brokers back. The other partitions are still watched.",
     Reason.TOPIC_MISSING: "A topic of the subscription does not exist. Create it or correct spec.subscription.topics.",
-    Reason.UNSUPPORTED: "The broker does not know this request. Upgrade it (Kafka 3.0 or newer).",
+    Reason.UNSUPPORTED: "The broker cannot tell this; the message says why. Kafka must be 3.0 or newer.",
     Reason.BROKER_ERROR: "The broker answered with an error; the message says which. Replicas are held.",
     Reason.NO_COMMIT_YET: "The group has not committed an offset, so its lag cannot be told. Start the consumer, or check that it commits.",
     Reason.COMMITTED_BEYOND_END: "A committed offset lies behind the end of its partition: the topic was re-created or truncated. "
@@ -152,6 +153,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.BROKER_NOT_FOUND: "Create the MessageBroker, or correct spec.brokerRef.",
     Reason.BROKER_NOT_ALLOWED: "Ask the owner of the MessageBroker to add the namespace to its spec.allowedNamespaces.",
     Reason.BROKER_NOT_READY: "The MessageBroker cannot be read; its own conditions say why. Replicas are held.",
+    Reason.BROKER_NOT_CAPABLE: "Brokers of this type do not have what the policy asks for; the message says what, and status.capabilities of the MessageBroker what they have. Correct spec.brokerRef or what the policy asks for.",
     Reason.INVALID_SPEC: "The manifest cannot be understood; the message says what is wrong.",
     Reason.PAUSED: 'The annotation floodwarden.dev/paused is "true". Remove it to go on.',
     Reason.TARGET_MISSING: "The target does not exist. Create it or correct spec.consumers.targetRef.",

@@ -61,7 +61,8 @@ def _settled(step: Step, seen: Assessment, target: Target, now: float) -> bool:
         return False
     members = len(seen.group.members)
     expected = min(step.goal, seen.parallel) if seen.parallel else step.goal
-    return members == expected or (members > 0 and now - step.at >= STRAGGLERS_FOR)
+    # Who shares a queue is not always told, such as by a proxy that stands before the brokers.
+    return members == expected or ((members > 0 or seen.competing) and now - step.at >= STRAGGLERS_FOR)
 
 
 def _measure(step: Step, seen: Assessment, capacity: Capacity | None, now: float) -> Step:

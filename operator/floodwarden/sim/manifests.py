@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.manifests import ManifestError, documents, parsed
-from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.messagebroker import Capability, MessageBroker
 from floodwarden.core.policy import Policy
 
 USUAL_INTERVAL = 1.0  # seconds: the default of a MessageBroker's sweepInterval
@@ -37,6 +37,10 @@ def subject(text: str, name: str | None = None) -> Subject:
     if name is None and len(found) > 1:
         raise ManifestError(f"it holds {len(found)} BacklogPolicies; choose one with --policy: {', '.join(names)}")
     policy = parsed(BacklogPolicy, found[names.index(name) if name is not None else 0].body)
+    if policy.needs is Capability.QUEUES:
+        raise ManifestError(
+            f"BacklogPolicy {policy.metadata.name} reads queues; the model has partitions only: try one with a group"
+        )
     brokers = [parsed(MessageBroker, one.body) for one in objects if one.kind == MessageBroker.definition.kind]
     broker = next((one for one in brokers if (one.metadata.namespace, one.metadata.name) == policy.broker), None)
     interval = broker.spec.sweep_interval.seconds if broker else USUAL_INTERVAL

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.deliverypolicy import DeliveryPolicy
+from floodwarden.api.messagebroker import Capability
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Owner
 from floodwarden.sweep.store import Key, Store, key_of
+
+_LACKS = {
+    Capability.GROUPS: "which has no consumer groups: name queues in spec.subscription",
+    Capability.QUEUES: "which has no queues: name a group in spec.subscription",
+    Capability.DELIVERY: "whose settings Floodwarden cannot audit",
+}
 
 
 def obstacle(policy: BacklogPolicy, store: Store) -> Gap | None:
@@ -39,6 +46,8 @@ def broker_obstacle(policy: BacklogPolicy | DeliveryPolicy, store: Store) -> Gap
     if not broker.allows(policy.metadata.namespace):
         namespace = policy.metadata.namespace
         return Gap(Reason.BROKER_NOT_ALLOWED, f"MessageBroker {key} does not allow namespace {namespace}")
+    if policy.needs not in broker.capabilities:
+        return Gap(Reason.BROKER_NOT_CAPABLE, f"MessageBroker {key} is of type {broker.spec.type}, {_LACKS[policy.needs]}")
     if broker.paused:
         return Gap(Reason.PAUSED, f"MessageBroker {key} is paused")
     return None

@@ -158,6 +158,7 @@ class BrokerLoop:
             observed_generation=meta.generation,
             conditions=self._conditions,
             version=plain(known.version, VERSION_BYTES) if known and known.version else None,
+            capabilities=tuple(sorted(self._resource.capabilities)),
             cluster_id=plain(known.cluster, CLUSTER_BYTES) if known and known.cluster else self._cluster,
             nodes=len(known.nodes) if known else None,
             unreachable_nodes=bounded(known.unreachable) if known else (),

@@ -7,9 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from floodwarden.api.messagebroker import KafkaSecurity, MessageBroker
+from floodwarden.api.blocks import (
+    AclSecretRef,
+    CaSecretRef,
+    ClientCertificateSecretRef,
+    CredentialsSecretRef,
+    KafkaSecurity,
+    RabbitMQ,
+    RocketMQ,
+)
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import Broker, SettingsBroker
 from floodwarden.brokers.kafka import KafkaBroker, KafkaSettings, Security, SecurityError
+from floodwarden.brokers.rabbitmq import Access, AccessError, RabbitBroker
+from floodwarden.brokers.rocketmq import RocketMQBroker
+from floodwarden.brokers.rocketmq import Security as RocketMQSecurity
+from floodwarden.brokers.rocketmq import SecurityError as RocketMQSecurityError
 from floodwarden.cluster.secrets import SecretData, SecretProblem, SecretReader
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
@@ -55,30 +68,68 @@ async def read_secrets(broker: MessageBroker, reader: SecretReader) -> Secrets |
 
 def open_broker(broker: MessageBroker, secrets: Secrets) -> Broker | Gap:
     """An adapter for the spec; nothing is sent yet. A Gap where Secrets hold what cannot be used."""
-    return _opened(broker, secrets, KafkaBroker)
+
+    def opened() -> Broker:
+        if broker.spec.rabbitmq is not None:
+            return RabbitBroker(_access(broker.spec.rabbitmq, secrets))
+        if broker.spec.rocketmq is not None:
+            return RocketMQBroker(broker.spec.rocketmq.name_servers, _signing(broker.spec.rocketmq, secrets))
+        return KafkaBroker(*_kafka(broker, secrets))
+
+    return _or_gap(opened)
 
 
 def open_settings(broker: MessageBroker, secrets: Secrets) -> SettingsBroker | Gap:
-    """The same for its settings, with connections of its own."""
-    return _opened(broker, secrets, KafkaSettings)
+    """The same for its settings, with connections of its own, for brokers with ``Capability.DELIVERY``."""
+    return _or_gap(lambda: KafkaSettings(*_kafka(broker, secrets)))
 
 
-def _opened(broker: MessageBroker, secrets: Secrets, kafka: Callable[[Sequence[str], Security], Adapter]) -> Adapter | Gap:
-    assert broker.spec.kafka is not None, "the CRD asks for the block of the type"
+def _or_gap(opened: Callable[[], Adapter]) -> Adapter | Gap:
     try:
-        security = _security(broker.spec.kafka.security, secrets)
+        return opened()
     except KeyMissing as error:
         return Gap(Reason.SECRET_MISSING, str(error))
-    except SecurityError as error:
+    except (SecurityError, AccessError, RocketMQSecurityError) as error:
         return Gap(Reason.SECRET_INVALID, str(error))
-    return kafka(list(broker.spec.kafka.bootstrap_servers), security)
 
 
 def _names(broker: MessageBroker) -> set[str]:
-    assert broker.spec.kafka is not None, "the CRD asks for the block of the type"
-    security = broker.spec.kafka.security
-    references = (security.credentials_secret_ref, security.ca_secret_ref, security.client_certificate_secret_ref)
+    kafka, rabbitmq, rocketmq = broker.spec.kafka, broker.spec.rabbitmq, broker.spec.rocketmq
+    references: list[CredentialsSecretRef | AclSecretRef | CaSecretRef | ClientCertificateSecretRef | None] = []
+    if kafka is not None:
+        security = kafka.security
+        references += [security.credentials_secret_ref, security.ca_secret_ref, security.client_certificate_secret_ref]
+    if rabbitmq is not None:
+        references += [rabbitmq.credentials_secret_ref, rabbitmq.ca_secret_ref]
+    if rocketmq is not None:
+        references += [rocketmq.acl_secret_ref, rocketmq.ca_secret_ref]
     return {reference.name for reference in references if reference is not None}
+
+
+def _access(wanted: RabbitMQ, secrets: Secrets) -> Access:
+    credentials, ca = wanted.credentials_secret_ref, wanted.ca_secret_ref
+    return Access(
+        urls=(wanted.management_url,),
+        vhost=wanted.vhost,
+        username=_text(secrets.value(credentials.name, credentials.username_key)),
+        password=_text(secrets.value(credentials.name, credentials.password_key)),
+        ca=secrets.value(ca.name, ca.key) if ca else None,
+    )
+
+
+def _signing(wanted: RocketMQ, secrets: Secrets) -> RocketMQSecurity:
+    acl, ca = wanted.acl_secret_ref, wanted.ca_secret_ref
+    return RocketMQSecurity(
+        access_key=_text(secrets.value(acl.name, acl.access_key_key)) if acl else None,
+        secret_key=_text(secrets.value(acl.name, acl.secret_key_key)) if acl else None,
+        encrypted=wanted.tls,
+        ca=secrets.value(ca.name, ca.key) if ca else None,
+    )
+
+
+def _kafka(broker: MessageBroker, secrets: Secrets) -> tuple[Sequence[str], Security]:
+    assert broker.spec.kafka is not None, "the CRD asks for the block of the type"
+    return broker.spec.kafka.bootstrap_servers, _security(broker.spec.kafka.security, secrets)
 
 
 def _security(wanted: KafkaSecurity, secrets: Secrets) -> Security:

@@ -13,6 +13,7 @@ from tests.conftest import Cluster
 from tests.contract.kafka.conftest import kafka as kafka
 from tests.contract.kafka.real_kafka import RealKafka
 from tests.integration.loop.shop import Shop
+from tests.integration.loop.stall import Stall
 from tests.support.kubectl import Kubectl
 from tests.support.operator_process import OperatorProcess, operating
 
@@ -46,6 +47,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Tell what was in a test's shop when it failed."""
     report = yield
     if report.when == "call" and report.failed:
-        shops = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Shop)]
+        shops = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Stall)]
         report.sections.extend((f"the shop {shop.namespace}", shop.explain()) for shop in shops)
     return report

@@ -16,6 +16,11 @@ from floodwarden.api.resource import Resource
 from tests.unit.cli.objects import BROKER, POLICY
 
 KINDS: dict[str, type[Resource]] = {"DeliveryPolicy": DeliveryPolicy, "MessageBroker": MessageBroker}
+QUEUED = BROKER.replace("type: Kafka", "type: RabbitMQ").replace(
+    'kafka: {bootstrapServers: ["kafka:9092"]}',
+    "rabbitmq: {managementURL: 'http://rabbitmq:15672', credentialsSecretRef: {name: a}}",
+)
+ROCKET = BROKER.replace("type: Kafka", "type: RocketMQ").replace("kafka: {bootstrapServers", "rocketmq: {nameServers")
 SECURE = BROKER.replace('["kafka:9092"]', '["kafka:9092"], security: {%s}')
 
 
@@ -83,6 +88,26 @@ RULES = {
         BROKER.replace('kafka: {bootstrapServers: ["kafka:9092"]}', ""),
         "spec.kafka: type Kafka needs",
     ),
+    "type RabbitMQ and the block rabbitmq": (
+        f"{BROKER}  rabbitmq: {{managementURL: 'https://rabbit', credentialsSecretRef: {{name: a}}}}\n",
+        "spec.rabbitmq: only used with type RabbitMQ: remove it",
+    ),
+    "must be http:// or https:// and a host": (
+        QUEUED.replace("http://rabbitmq:15672", "http://guest:guest@rabbitmq:15672"),
+        "spec.rabbitmq.managementURL: must be http:// or https://",
+    ),
+    "let managementURL begin with https": (
+        QUEUED.replace("{name: a}", "{name: a}, caSecretRef: {name: b}"),
+        "spec.rabbitmq.caSecretRef: only used with TLS",
+    ),
+    "type RocketMQ and the block rocketmq": (
+        f"{BROKER}  rocketmq: {{nameServers: ['a:9876']}}\n",
+        "spec.rocketmq: only used with type RocketMQ: remove it",
+    ),
+    "or set tls to true": (
+        ROCKET.replace("]}", "], caSecretRef: {name: a}}"),
+        "spec.rocketmq.caSecretRef: only used with TLS",
+    ),
     "allows every namespace": (f"{BROKER}  allowedNamespaces: ['*', shop]\n", "allows every namespace"),
     'or "*" for all': (f"{BROKER}  allowedNamespaces: [a.b]\n", "spec.allowedNamespaces: each must be"),
 }
@@ -102,6 +127,15 @@ MORE = {
         with_spec("transactions: {timeout: soon}"),
         "spec.transactions.timeout: 'soon' is not a duration; durations are written like 500ms, 30s",
     ),
+    "the block of another type": (
+        BROKER.replace("type: Kafka", "type: RabbitMQ"),
+        "spec.kafka: only used with type Kafka: remove it",
+    ),
+    "no block of its type": (
+        QUEUED.replace("rabbitmq: {managementURL: 'http://rabbitmq:15672', credentialsSecretRef: {name: a}}", ""),
+        "spec.rabbitmq: type RabbitMQ needs the block of that name",
+    ),
+    "a name server's port that is none": (ROCKET.replace("9092", "99999"), "spec.rocketmq.nameServers: a port must be from"),
     "a wrong value": (POLICY.replace("factor: 3", "factor: 0"), "spec.replication.factor: Input should be greater than or equal"),
 }
 

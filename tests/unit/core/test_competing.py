@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floodwarden.core.history import History
-from floodwarden.core.memory import Basis, Capacity, Memory
+from floodwarden.core.memory import Basis, Capacity, Memory, Phase
 from floodwarden.core.need import Demand, shared
-from floodwarden.core.observation import Offsets, Partition, Reading
+from floodwarden.core.observation import Group, GroupPhase, Offsets, Partition, Reading
 from floodwarden.core.reasons import Reason
 from tests.support.queues import Queues
 from tests.support.world import policy, step_shaped
@@ -71,6 +71,16 @@ def test_capacity_is_learnt_from_all_of_them_together() -> None:
     assert capacity.per_replica == pytest.approx(50, rel=0.15)
     assert 6 <= world.replicas <= 12
     assert world.lag < 1000
+
+
+def test_consumers_that_are_not_told() -> None:
+    """A step does not wait for members where the broker tells of none: its pods are there, and that has to do."""
+    world = flooded()
+    world._consumers = lambda: Group(GroupPhase.STABLE)  # type: ignore[method-assign]
+    world.run(100)
+    step = world.memory.step
+    assert step is not None
+    assert step.phase is not Phase.SETTLING
 
 
 def test_a_sampled_lag_is_all_of_it() -> None:

@@ -8,9 +8,9 @@ from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.core.reasons import Reason
-from floodwarden.sweep.binding import obstacle
+from floodwarden.sweep.binding import broker_obstacle, obstacle
 from floodwarden.sweep.store import Key, Store, key_of
-from tests.support.resources import backlog_policy, broker, delivery_policy
+from tests.support.resources import backlog_policy, broker, delivery_policy, rabbitmq
 
 
 def store_of(*resources: object) -> Store:
@@ -63,6 +63,9 @@ def test_a_late_deletion_does_not_hit_the_successor() -> None:
 
 
 OBSTACLES = {
+    "queues on RabbitMQ": ([rabbitmq()], backlog_policy(subscription={"queues": ["mails"]}), None),
+    "queues on Kafka": ([broker()], backlog_policy(subscription={"queues": ["mails"]}), Reason.BROKER_NOT_CAPABLE),
+    "a group on RabbitMQ": ([rabbitmq()], backlog_policy(), Reason.BROKER_NOT_CAPABLE),
     "none": ([broker()], backlog_policy(), None),
     "no such broker": ([], backlog_policy(), Reason.BROKER_NOT_FOUND),
     "broker of another namespace": (
@@ -119,6 +122,14 @@ def test_of_two_policies_created_together_one_has_the_target() -> None:
     refused = obstacle(b, store)
     assert refused is not None
     assert "BacklogPolicy/a" in refused.message
+
+
+def test_settings_that_cannot_be_audited() -> None:
+    """A DeliveryPolicy on brokers whose settings are not audited says so."""
+    found = broker_obstacle(delivery_policy(), store_of(rabbitmq()))
+    assert found is not None
+    assert found.reason is Reason.BROKER_NOT_CAPABLE
+    assert found.message == "MessageBroker shop/main is of type RabbitMQ, whose settings Floodwarden cannot audit"
 
 
 def leading_to(cluster: str | None, name: str, *allowed: str) -> MessageBroker:

@@ -79,7 +79,7 @@ def secrets_for(
 
 def _named(broker: MessageBroker) -> Iterator[tuple[str, dict[str, str]]]:
     """Each Secret that is named, with the variables that stand in for its keys."""
-    assert broker.spec.kafka is not None, "manifests are refused without the block of their type"
+    assert broker.spec.kafka is not None, "others have no settings that can be checked: tasks refuses them"
     security = broker.spec.kafka.security
     credentials, ca, client = security.credentials_secret_ref, security.ca_secret_ref, security.client_certificate_secret_ref
     if credentials is not None:

@@ -1,0 +1,81 @@
+"""Where a cluster's management API is and how Floodwarden proves who it is, from what Secrets hold; nothing here is ever printed.
+
+``management`` uses it. Fields that hold secrets are left out of ``repr``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from base64 import b64encode
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import urlsplit
+
+
+class AccessError(ValueError):
+    """What was given cannot be used; the text says what to correct and quotes no secret."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """The way to one virtual host.
+
+    ``urls`` are those of the nodes' management listeners, or of one balancer before them; they are tried in turn and may have a
+    path before ``/api`` (management.path_prefix). The user needs the tag monitoring and a permission on the virtual host, be it
+    for nothing. ``ca`` (authorities to trust; the system's without it) is PEM as bytes. AccessError where it is of no use.
+    """
+
+    urls: tuple[str, ...]
+    username: str
+    password: str = field(repr=False)
+    vhost: str = "/"
+    ca: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.urls:
+            raise AccessError("managementURL names no address")
+        for url in self.urls:
+            _check(url)
+        if not (self.username and self.password):
+            raise AccessError("username or password is empty; fill both in the Secret of credentialsSecretRef")
+        if ":" in self.username:
+            raise AccessError("the username holds a colon, which HTTP cannot send; use another user")
+        if not self.vhost:
+            raise AccessError("vhost is empty; the default virtual host is /")
+        self.tls  # noqa: B018 - made now, so that a wrong certificate is found before the first connection
+
+    @property
+    def authorization(self) -> str:
+        """The header that proves who asks."""
+        return f"Basic {b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext | None:
+        """What TLS connections are made with: at least TLS 1.2, host names checked; None where no address is https."""
+        if not any(url.startswith("https") for url in self.urls):
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.ca is None:
+            context.load_default_certs()
+            return context
+        try:
+            context.load_verify_locations(cadata=self.ca.decode("ascii"))
+        except (ssl.SSLError, ValueError):
+            raise AccessError("the CA holds no usable PEM certificate; correct the Secret of caSecretRef") from None
+        return context
+
+
+def _check(url: str) -> None:
+    # The URL is not quoted: people do write passwords into them.
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise AccessError("managementURL is no address such as https://rabbitmq:15671")
+    if "@" in parts.netloc:
+        raise AccessError("managementURL holds a user or a password; these belong into the Secret of credentialsSecretRef")
+    if "?" in url or "#" in url:
+        raise AccessError("managementURL holds a query or a fragment; leave them away")

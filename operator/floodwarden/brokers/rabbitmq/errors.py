@@ -1,0 +1,118 @@
+"""Translates what goes wrong with the management API into reasons a person can act on; no HTTP library's error passes beyond.
+
+``management`` asks. Every text says what to do next; none quotes an answer, which may come from anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+from typing import Final
+
+import aiohttp
+
+from floodwarden.brokers.base import BrokerError
+from floodwarden.core.observation import UnknownReason
+
+# What the words of a refusal (rabbit_mgmt_util, rabbit_web_dispatch_access_control) come from, and what helps.
+_PERMISSION: Final = "give user {user} a permission on virtual host {vhost}, be it for nothing (rabbitmqctl set_permissions)"
+_TAG: Final = "give user {user} the tag monitoring (rabbitmqctl set_user_tags)"
+_ADVICE: Final = (
+    ("virtual host", _PERMISSION),
+    ("localhost", "user {user} may come from the broker's own machine only; make a user for Floodwarden"),
+    ("basic auth", "the management API takes no passwords (management.disable_basic_auth); allow them"),
+)
+NO_STATISTICS: Final = "set management_agent.disable_metrics_collector and management.disable_stats to false in rabbitmq.conf"
+_BALANCER: Final = frozenset({502, 503, 504})
+
+
+def from_status(status: int, body: bytes, address: str, user: str, vhost: str) -> BrokerError:
+    """What an answer other than 200 means."""
+    error, reason = _told(body)
+    if status == 401 and error != "not_authorised":
+        why = f"{address} refused user {user}; check username and password in the Secret of credentialsSecretRef"
+        return BrokerError(UnknownReason.AUTHENTICATION_FAILED, why)
+    if status in (401, 403):
+        advice = next((advice for words, advice in _ADVICE if words in reason), _TAG)
+        why = f"{address} does not let user {user} read this: {advice.format(user=user, vhost=vhost)}"
+        return BrokerError(UnknownReason.AUTHORIZATION_FAILED, why)
+    if status == 404 and error:
+        why = f"{address} has no virtual host {vhost}; create it, or correct vhost"
+        return BrokerError(UnknownReason.BROKER_ERROR, why)
+    if status == 400 and "disabled" in reason:
+        return BrokerError(UnknownReason.UNSUPPORTED, f"{address} keeps no statistics; {NO_STATISTICS}")
+    if status in _BALANCER:
+        why = f"{address} answered {status}: no node is behind it now; check that RabbitMQ and its management plugin run"
+        return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
+    if status >= 500:
+        why = f"{address} answered {status}; see the log of that node"
+        return BrokerError(UnknownReason.BROKER_ERROR, why)
+    if 300 <= status < 400:
+        # Following it would carry the password somewhere else.
+        why = f"{address} sends on to another address ({status}); set managementURL to that one"
+        return BrokerError(UnknownReason.BROKER_ERROR, why)
+    why = f"{address} answered {status}, as no management API does; correct managementURL"
+    return BrokerError(UnknownReason.BROKER_ERROR, why)
+
+
+def from_exception(error: BaseException, address: str) -> BrokerError:
+    """What an exception of a socket, of TLS, of HTTP or of a time limit means."""
+    match _cause(error):
+        case BrokerError() as known:
+            return known
+        case TimeoutError():
+            why = f"{address} did not answer in time; check the load of that node and the network"
+            return BrokerError(UnknownReason.TIMEOUT, why)
+        case ssl.SSLCertVerificationError() as refused:
+            advice = "check the CA in caSecretRef and the host name in managementURL"
+            why = f"the certificate of {address} is not trusted: {refused.verify_message}; {advice}"
+            return BrokerError(UnknownReason.AUTHENTICATION_FAILED, why)
+        case ssl.SSLError() as broken:
+            why = getattr(broken, "reason", None) or "the handshake failed"
+            advice = "check that managementURL names the port of HTTPS (management.ssl.port)"
+            return BrokerError(UnknownReason.BROKER_UNREACHABLE, f"no TLS with {address}: {why}; {advice}")
+        case socket.gaierror() as unresolved:
+            why = f"{address} cannot be resolved: {unresolved.strerror}; check the host name in managementURL"
+            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
+        case ConnectionRefusedError():
+            why = f"{address} refused the connection; check that RabbitMQ and its management plugin run"
+            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | asyncio.IncompleteReadError() | ConnectionError():
+            why = f"{address} closed the connection; the node stopped, or it wants https"
+            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
+        case aiohttp.ClientResponseError():
+            why = f"{address} does not speak HTTP; check the port in managementURL, and whether it wants https"
+            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
+        case OSError() as failed:
+            why = failed.strerror or type(failed).__name__
+            advice = "check the address and the network"
+            return BrokerError(UnknownReason.BROKER_UNREACHABLE, f"no connection to {address}: {why}; {advice}")
+    # The class's name only: a message of an unforeseen error could quote what was sent.
+    return unreadable(address, type(error).__name__)
+
+
+def unreadable(address: str, why: str) -> BrokerError:
+    """An answer that cannot be read."""
+    return BrokerError(UnknownReason.BROKER_ERROR, f"{address} answered what cannot be read ({why}); check managementURL")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error under aiohttp's own, which are errors of the system by their class whatever they wrap."""
+    while isinstance(error, aiohttp.ClientError):
+        under = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+        if not isinstance(under, Exception):
+            break
+        error = under
+    return error
+
+
+def _told(body: bytes) -> tuple[str, str]:
+    """Error and reason as RabbitMQ words them; empty where it did not write this."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", ""
+    error, reason = (told.get("error"), told.get("reason")) if isinstance(told, dict) else (None, None)
+    return (error, reason) if isinstance(error, str) and isinstance(reason, str) else ("", "")

@@ -1,0 +1,11 @@
+"""RocketMQ: reads consumer groups, offsets and queues from masters and name servers, in its admin remoting protocol.
+
+From the outside in: ``adapter`` (one sweep) → ``members`` → ``groups``, ``topics``, ``commits``, ``offsets`` (what is read) →
+``brokers`` and ``names`` (whom to ask) → ``links`` (every address, with backoff) → ``connection`` (one socket) → ``frames``,
+``bodies`` and ``signing`` (the bytes); ``requests`` has the codes, ``errors`` translates what servers answer.
+"""
+
+from floodwarden.brokers.rocketmq.adapter import RocketMQBroker
+from floodwarden.brokers.rocketmq.security import Security, SecurityError
+
+__all__ = ["RocketMQBroker", "Security", "SecurityError"]

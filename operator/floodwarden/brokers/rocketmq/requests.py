@@ -1,0 +1,16 @@
+"""What Floodwarden asks RocketMQ's servers: the codes of requests, as in RocketMQ's RequestCode, by the same names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Of name servers
+GET_ROUTEINFO_BY_TOPIC: Final = 105
+GET_BROKER_CLUSTER_INFO: Final = 106
+# Of brokers
+GET_BROKER_RUNTIME_INFO: Final = 28
+GET_ALL_CONSUMER_OFFSET: Final = 43
+GET_TOPIC_STATS_INFO: Final = 202
+GET_CONSUMER_CONNECTION_LIST: Final = 203
+GET_CONSUME_STATS: Final = 208
+GET_CONSUMER_RUNNING_INFO: Final = 307
