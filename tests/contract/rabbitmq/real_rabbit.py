@@ -88,8 +88,12 @@ class RealRabbit:
             for number in range(count):
                 channel.basic_publish("", queue, str(number).encode(), pika.BasicProperties(delivery_mode=2))
 
-    def consume(self, queue: str, count: int, *, node: int = 0, acknowledge: bool = True) -> None:
-        """Consume so many messages, which must be there, each acknowledged or handed over without."""
+    @contextmanager
+    def consumed(self, queue: str, count: int, *, node: int = 0, acknowledge: bool = True) -> Iterator[None]:
+        """Consume so many messages, which must be there, each acknowledged or handed over without.
+
+        The channel stays open as long as the context: RabbitMQ may forget what a channel counted just before it was closed.
+        """
         with self.channel(node) as channel:
             channel.basic_qos(prefetch_count=1)
             messages = channel.consume(queue, auto_ack=not acknowledge, inactivity_timeout=30)
@@ -100,6 +104,7 @@ class RealRabbit:
                 if number == count:
                     break
             channel.cancel()
+            yield
 
     def delete(self, queue: str, *, node: int = 0) -> None:
         """Delete a queue."""

@@ -21,8 +21,7 @@ async def test_agrees_with_rabbitmqs_own_tool(rabbit: RealRabbit, broker: Rabbit
     """Lag is ready and unacknowledged, as rabbitmqctl lists them, and the position is what was acknowledged."""
     queue = rabbit.queue(kind)
     rabbit.publish(queue, 11)
-    rabbit.consume(queue, 4)
-    with rabbit.channel(1) as channel:
+    with rabbit.consumed(queue, 4), rabbit.channel(1) as channel:
         for _ in range(2):
             assert channel.basic_get(queue)[0] is not None
         await eventually(sweeping(broker, watching(queue)), at(queue, committed=4, lag=7), within=TOLD)
@@ -43,11 +42,11 @@ async def test_what_is_handed_over_without_acknowledgement(rabbit: RealRabbit, b
         channel.basic_ack(taken.delivery_tag)
         channel.basic_nack(back.delivery_tag, requeue=True)
         await eventually(look, at(queue, committed=2, lag=8), within=TOLD)
-    rabbit.consume(queue, 3, acknowledge=False)
-    # A consumer that acknowledges nothing is sent as much as it can take before it leaves.
-    left = rabbit.listed(queue, "messages")["messages"]
-    assert left <= 5
-    await eventually(look, at(queue, committed=10 - left, lag=left), within=TOLD)
+    with rabbit.consumed(queue, 3, acknowledge=False):
+        # A consumer that acknowledges nothing is sent as much as it can take before it leaves.
+        left = rabbit.listed(queue, "messages")["messages"]
+        assert left <= 5
+        await eventually(look, at(queue, committed=10 - left, lag=left), within=TOLD)
 
 
 async def test_a_queue_at_rest(rabbit: RealRabbit, broker: RabbitBroker) -> None:
@@ -107,9 +106,9 @@ async def test_purged(rabbit: RealRabbit, broker: RabbitBroker, kind: str) -> No
     """The lag is gone, and nobody consumed anything."""
     queue = rabbit.queue(kind)
     rabbit.publish(queue, 9)
-    rabbit.consume(queue, 2)
     look = sweeping(broker, watching(queue))
-    before = await eventually(look, at(queue, committed=2, lag=7), within=TOLD)
+    with rabbit.consumed(queue, 2):
+        before = await eventually(look, at(queue, committed=2, lag=7), within=TOLD)
     rabbit.purge(queue)
     after = await eventually(look, at(queue, committed=2, lag=0), within=TOLD)
     assert reading_of(after, queue).incarnations == reading_of(before, queue).incarnations
@@ -129,9 +128,9 @@ async def test_declared_again(rabbit: RealRabbit, broker: RabbitBroker, kind: st
     """A queue that is deleted is missing at once, and another one when it is declared again."""
     queue = rabbit.queue(kind)
     rabbit.publish(queue, 9)
-    rabbit.consume(queue, 5)
     look = sweeping(broker, watching(queue))
-    before = await eventually(look, at(queue, committed=5, lag=4), within=TOLD)
+    with rabbit.consumed(queue, 5):
+        before = await eventually(look, at(queue, committed=5, lag=4), within=TOLD)
     rabbit.delete(queue)
     missing = await eventually(look, lambda seen: found_of(seen, queue) is None)
     assert reading_of(missing, queue).missing_topics == {queue}
@@ -145,9 +144,9 @@ async def test_declared_again_between_two_looks(rabbit: RealRabbit, broker: Rabb
     """Where it was never seen missing, its counters tell."""
     queue = rabbit.queue()
     rabbit.publish(queue, 9)
-    rabbit.consume(queue, 5)
     look = sweeping(broker, watching(queue))
-    before = await eventually(look, at(queue, committed=5, lag=4), within=TOLD)
+    with rabbit.consumed(queue, 5):
+        before = await eventually(look, at(queue, committed=5, lag=4), within=TOLD)
     rabbit.delete(queue)
     rabbit.queue(name=queue)
     after = await eventually(look, at(queue, committed=0, lag=0), within=TOLD)

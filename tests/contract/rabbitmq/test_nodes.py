@@ -102,10 +102,9 @@ async def test_the_node_of_a_consumer_is_killed(rabbit: RealRabbit, broker: Rabb
     """What that node counted is gone: another incarnation, and positions that never went forward by it."""
     queue = rabbit.queue("quorum", node=0)
     rabbit.publish(queue, 30)
-    rabbit.consume(queue, 5, node=0)
-    rabbit.consume(queue, 10, node=LOST)
     look = sweeping(broker, watching(queue))
-    before = await eventually(look, at(queue, committed=15, lag=15), within=TOLD)
+    with rabbit.consumed(queue, 5, node=0), rabbit.consumed(queue, 10, node=LOST):
+        before = await eventually(look, at(queue, committed=15, lag=15), within=TOLD)
     rabbit.brokers("stop", "rabbitmq", str(LOST), "--kill")
     after = await eventually(look, at(queue, committed=5, lag=15), within=60)
     assert reading_of(after, queue).incarnations != reading_of(before, queue).incarnations

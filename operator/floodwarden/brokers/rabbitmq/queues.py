@@ -6,11 +6,12 @@
     end        committed + messages (ready and unacknowledged)
     log_start  committed
 
-The lag is therefore exact, as old as the statistics. Messages that leave in any other way (expired, purged, dropped at a limit,
-rejected) make ``end`` fall, and that is left so: the readers of ``end`` take a fall for no arrivals and start that queue's age
-anew, while ``committed`` does not move, so none of it looks like consumption. Raised positions would be taken for consumed
-messages, and a new incarnation would forget the rates of a queue whose messages expire all the time. While messages both arrive
-and expire, arrivals come out lower by what expired.
+The lag is therefore exact, as old as the statistics. What a channel counted just before it was closed RabbitMQ may forget: then
+positions are too low by it, never too high. Messages that leave in any other way (expired, purged, dropped at a limit, rejected)
+make ``end`` fall, and that is left so: the readers of ``end`` take a fall for no arrivals and start that queue's age anew, while
+``committed`` does not move, so none of it looks like consumption. Raised positions would look like consumed messages, and a new
+incarnation would forget the rates of a queue whose messages expire all the time. While messages both arrive and expire, arrivals
+come out lower by what expired.
 
 How old the numbers are. The queue's process tells its length every ``collect_statistics_interval`` (5 s) while it works and once
 before it rests; channels count acknowledgements at once; and each node samples both every 5 s. Nothing in an answer bears the
