@@ -197,7 +197,12 @@ async def test_a_rollout_of_real_pods(rest: Rest, kubectl: Kubectl, namespace: s
     changed = await named(client, namespace, "runs")
     assert changed.version != first.version
     assert not changed.rollout.complete
-    await eventually(lambda: named(client, namespace, "runs"), lambda one: one.version != changed.version)
+
+    async def taken_in() -> bool:
+        deployment = kubectl.get("deployment", "runs", namespace=namespace)
+        return bool(deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"])
+
+    await eventually(taken_in, bool)
     assert not (await named(client, namespace, "runs")).rollout.complete
 
 
