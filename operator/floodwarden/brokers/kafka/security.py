@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from floodwarden.brokers.tls import trusting
+
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -62,15 +64,10 @@ class Security:
         """What TLS connections are made with: at least TLS 1.2, host names checked; None without TLS."""
         if not self.encrypted:
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.ca is None:
-            context.load_default_certs()
-        else:
-            try:
-                context.load_verify_locations(cadata=self.ca.decode("ascii"))
-            except (ssl.SSLError, ValueError):
-                raise SecurityError("the CA holds no usable PEM certificate; correct the Secret of caSecretRef") from None
+        try:
+            context = trusting(self.ca)
+        except ValueError as error:
+            raise SecurityError(str(error)) from None
         if self.client_certificate is not None and self.client_key is not None:
             _load_client_certificate(context, self.client_certificate, self.client_key)
         return context

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from floodwarden.brokers.tls import trusting
+
 
 class AccessError(ValueError):
     """What was given cannot be used; the text says what to correct and quotes no secret."""
@@ -54,16 +56,10 @@ class Access:
         """What TLS connections are made with: at least TLS 1.2, host names checked; None where no address is https."""
         if not any(url.startswith("https") for url in self.urls):
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.ca is None:
-            context.load_default_certs()
-            return context
         try:
-            context.load_verify_locations(cadata=self.ca.decode("ascii"))
-        except (ssl.SSLError, ValueError):
-            raise AccessError("the CA holds no usable PEM certificate; correct the Secret of caSecretRef") from None
-        return context
+            return trusting(self.ca)
+        except ValueError as error:
+            raise AccessError(str(error)) from None
 
 
 def _check(url: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from floodwarden.brokers.rocketmq.signing import Credentials
+from floodwarden.brokers.tls import trusting
 
 
 class SecurityError(ValueError):
@@ -45,13 +46,7 @@ class Security:
         """What TLS connections are made with: at least TLS 1.2, host names checked; None without TLS."""
         if not self.encrypted:
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.ca is None:
-            context.load_default_certs()
-            return context
         try:
-            context.load_verify_locations(cadata=self.ca.decode("ascii"))
-        except (ssl.SSLError, ValueError):
-            raise SecurityError("the CA holds no usable PEM certificate; correct the Secret of caSecretRef") from None
-        return context
+            return trusting(self.ca)
+        except ValueError as error:
+            raise SecurityError(str(error)) from None
