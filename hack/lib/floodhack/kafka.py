@@ -7,7 +7,6 @@ The commands behind `hack/brokers … kafka`. Neighbours: `kafka_settings` (what
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +19,7 @@ from floodhack.kafka_settings import CLIENT_LISTENERS, NODES, KafkaSet
 from floodhack.kafka_wire import can_coordinate_groups, can_create_topics, registered_nodes
 from floodhack.locking import lock
 from floodhack.presence import ensure_java
-from floodhack.process import end, start_ticks, strays
+from floodhack.process import clear, end, resident_mib, start_ticks, strays
 from floodhack.progress import say, tail
 from floodhack.waiting import listening, until
 
@@ -62,11 +61,7 @@ class Kafka:
             for node in NODES:
                 self.set.daemon(node).stop(seconds=0)
             self._end_strays()
-            for entry in self.set.folder.iterdir():
-                if entry.is_dir() and entry.name != "logs":
-                    shutil.rmtree(entry)
-                elif entry.is_file() and entry.suffix != ".lock":
-                    entry.unlink()
+            clear(self.set.folder)
         say(f"Kafka {self.version} is down; its logs are kept in {self.set.folder / 'logs'}")
 
     def stop(self, node: int, *, kill: bool) -> None:
@@ -97,7 +92,7 @@ class Kafka:
             pid = self.set.daemon(node).pid()
             registered = any(node in others for others in seen.values())
             state = "registered" if registered else "running, not registered" if pid else "stopped"
-            process = f"pid {pid}, {_resident_mib(pid)} MiB" if pid else "no process"
+            process = f"pid {pid}, {resident_mib(pid)} MiB" if pid else "no process"
             ports = ", ".join(f"{name} {self.set.port(name, node)}" for name in CLIENT_LISTENERS)
             print(f"  node {node}: {state} ({process}) {ports}")
         return 0 if all(set(NODES) == nodes for nodes in seen.values()) else 3
@@ -185,11 +180,3 @@ class Kafka:
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock(self.set.folder / "set.lock", "these brokers")
-
-
-def _resident_mib(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
-    except OSError:
-        return 0

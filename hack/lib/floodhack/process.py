@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,3 +149,21 @@ def strays(folder: Path) -> Iterator[int]:
         pid = int(entry.name)
         if marked and pid != os.getpid() and start_ticks(pid) is not None:
             yield pid
+
+
+def resident_mib(pid: int) -> int:
+    """The memory that a process has resident, in MiB; 0 where there is none of that number."""
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+    except OSError:
+        return 0
+
+
+def clear(folder: Path) -> None:
+    """Remove what processes kept in a folder; its logs and locks stay."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "logs":
+            shutil.rmtree(entry)
+        elif entry.is_file() and entry.suffix != ".lock":
+            entry.unlink()

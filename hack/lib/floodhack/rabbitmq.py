@@ -7,7 +7,6 @@ is run), `rabbitmq_api` (readiness, users), `kafka_tls` (certificates).
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from floodhack.errors import HackError
 from floodhack.instance import Instance
 from floodhack.leftovers import end_strays
 from floodhack.locking import lock
-from floodhack.process import Daemon
+from floodhack.process import Daemon, clear
 from floodhack.progress import say, tail
 from floodhack.rabbitmq_api import Management
 from floodhack.rabbitmq_packages import programs
@@ -71,11 +70,7 @@ class RabbitMQ:
             for daemon in self._daemons():
                 daemon.stop(seconds=0)
             self._end_strays()
-            for entry in self.set.folder.iterdir():
-                if entry.is_dir() and entry.name != "logs":
-                    shutil.rmtree(entry)
-                elif entry.is_file() and entry.suffix != ".lock":
-                    entry.unlink()
+            clear(self.set.folder)
         say(f"RabbitMQ is down; its logs are kept in {self.set.folder / 'logs'}")
 
     def stop(self, node: int, *, kill: bool) -> None:

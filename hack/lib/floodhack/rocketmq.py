@@ -7,7 +7,6 @@ The commands behind `hack/brokers … rocketmq`. Neighbours: `rocketmq_settings`
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +17,7 @@ from floodhack.errors import HackError
 from floodhack.instance import Instance
 from floodhack.locking import lock
 from floodhack.presence import ensure_java
-from floodhack.process import end, start_ticks, strays
+from floodhack.process import clear, end, resident_mib, start_ticks, strays
 from floodhack.progress import say, tail
 from floodhack.rocketmq_jars import SOURCES, TOOLS, is_4, jars, java, release, tool_arguments
 from floodhack.rocketmq_settings import BROKERS, HA_OFFSET, RocketMQSet
@@ -102,11 +101,7 @@ class RocketMQ:
             for node in self.nodes:
                 self.set.daemon(node).stop(seconds=0)
             self._end_strays()
-            for entry in self.set.folder.iterdir():
-                if entry.is_dir() and entry.name != "logs":
-                    shutil.rmtree(entry)
-                elif entry.is_file() and entry.suffix != ".lock":
-                    entry.unlink()
+            clear(self.set.folder)
         say(f"RocketMQ {self.version} is down; its logs are kept in {self.set.folder / 'logs'}")
 
     def stop(self, node: str, *, kill: bool) -> None:
@@ -135,7 +130,7 @@ class RocketMQ:
         for node in self.nodes:
             pid = self.set.daemon(node).pid()
             state = "serves" if ready[node] else "running, does not serve" if pid else "stopped"
-            process = f"pid {pid}, {_resident_mib(pid)} MiB" if pid else "no process"
+            process = f"pid {pid}, {resident_mib(pid)} MiB" if pid else "no process"
             print(f"  {node}: {state} ({process}) port {self.set.port(node)}")
         return 0 if all(ready.values()) else 3
 
@@ -286,11 +281,3 @@ class RocketMQ:
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock(self.set.folder / "set.lock", "these servers")
-
-
-def _resident_mib(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
-    except OSError:
-        return 0

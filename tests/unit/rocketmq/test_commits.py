@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -10,27 +10,11 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rocketmq import RocketMQBroker, commits, requests
 from floodwarden.brokers.rocketmq.frames import Frame
 from floodwarden.core.observation import Offsets, Partition, Subscription, Unknown, UnknownReason
-from tests.support.rocketmq_reading import ALL, BILLING, orders, read, seen, two_brokers
+from tests.support.rocketmq_reading import ALL, BILLING, orders, read, seen
 from tests.support.rocketmq_server import Answer, refused
 from tests.support.rocketmq_world import FakeCluster, later
 
 OTHER = Subscription("other", ("orders",))
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[FakeCluster]:
-    """Two brokers with two queues of a topic each; one group has committed some."""
-    cluster = await two_brokers().start("broker-a", "broker-b")
-    yield cluster
-    await cluster.stop()
-
-
-@pytest.fixture
-async def broker(cluster: FakeCluster) -> AsyncIterator[RocketMQBroker]:
-    """An adapter for it."""
-    broker = RocketMQBroker(cluster.addresses)
-    yield broker
-    await broker.close()
 
 
 @pytest.fixture

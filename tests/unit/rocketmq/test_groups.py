@@ -29,14 +29,6 @@ async def cluster() -> AsyncIterator[FakeCluster]:
     await cluster.stop()
 
 
-@pytest.fixture
-async def broker(cluster: FakeCluster) -> AsyncIterator[RocketMQBroker]:
-    """An adapter for it."""
-    broker = RocketMQBroker(cluster.addresses)
-    yield broker
-    await broker.close()
-
-
 async def reading_of(broker: RocketMQBroker, subscription: Subscription = BILLING, *, members: bool = True) -> Reading | Unknown:
     return (await broker.observe([Query(subscription, members)])).readings[subscription]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from floodwarden.brokers.base import BrokerError
@@ -17,25 +15,9 @@ from floodwarden.core.observation import (
     Unknown,
     UnknownReason,
 )
-from tests.support.rocketmq_reading import ALL, BILLING, read, seen, two_brokers, unknown
+from tests.support.rocketmq_reading import ALL, BILLING, read, seen, unknown
 from tests.support.rocketmq_server import Answer, FakeServer, ok, refused
 from tests.support.rocketmq_world import FakeCluster, later
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[FakeCluster]:
-    """Two brokers with two queues of a topic each; one group has committed some."""
-    cluster = await two_brokers().start("broker-a", "broker-b")
-    yield cluster
-    await cluster.stop()
-
-
-@pytest.fixture
-async def broker(cluster: FakeCluster) -> AsyncIterator[RocketMQBroker]:
-    """An adapter for it."""
-    broker = RocketMQBroker(cluster.addresses)
-    yield broker
-    await broker.close()
 
 
 async def lost(cluster: FakeCluster, broker: RocketMQBroker, reason: UnknownReason, says: str) -> Snapshot:
