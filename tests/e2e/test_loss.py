@@ -7,6 +7,7 @@ The producer waits for all replicas in sync (acks=all) in both; what differs is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -91,8 +92,7 @@ def received(shop: SettingsShop) -> set[bytes]:
     brokers = ",".join(shop.kafka.bootstrap)
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "none", "enable.auto.commit": False, "log_level": 0})
     try:
-        partition = TopicPartition(shop.topic, 0)
-        low, high = consumer.get_watermark_offsets(partition, timeout=20)
+        low, high = _watermarks(consumer, TopicPartition(shop.topic, 0))
         consumer.assign([TopicPartition(shop.topic, 0, low)])
         found: list[bytes] = []
 
@@ -107,3 +107,16 @@ def received(shop: SettingsShop) -> set[bytes]:
         return set(found)
     finally:
         consumer.close()
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    """The first offset and the one after the last, once the leader answers: a client may ask the leader of a moment ago."""
+    found: list[tuple[int, int]] = []
+
+    def answered() -> bool:
+        with suppress(KafkaException):
+            found.append(consumer.get_watermark_offsets(partition, timeout=5))
+        return bool(found)
+
+    until(answered, seconds=60, what=f"offsets of {partition.topic}")
+    return found[0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,6 +31,8 @@ class RealKafka:
         self.facts: dict[str, Any] = self.set.facts
         self.bootstrap: list[str] = self.facts["bootstrap"]["PLAINTEXT"]
         self._admin = AdminClient({"bootstrap.servers": ",".join(self.bootstrap)})
+        # Each asks the one node it is given: they send nothing that would make them connect to another.
+        self._lookers = [AdminClient({"bootstrap.servers": address}) for address in self.bootstrap]
 
     def security(self, protocol: str, mechanism: str | None = None, **changes: Any) -> Security:
         """What a client needs for one listener; ``changes`` replaces parts of it."""
@@ -50,13 +53,25 @@ class RealKafka:
         name = name or f"topic-{uuid4().hex[:8]}"
         new = NewTopic(name, num_partitions=len(on), replica_assignment=on) if on else NewTopic(name, partitions, len(NODES))
         wait_for(lambda: _done(self._admin.create_topics([new])), f"topic {name} created")
-        count = len(on) if on else partitions
-        wait_for(lambda: self._led(name) == count, f"{name} led")
+        self._await_known(name, partitions=len(on) if on else partitions)
         return name
 
-    def delete_topic(self, name: str) -> None:
-        """Delete a topic."""
-        _done(self._admin.delete_topics([name]))
+    def one_copy(self, *names: str, partitions: int = 1) -> None:
+        """Make many topics at once, of which only node 0 holds the messages."""
+        on = [[0]] * partitions
+        _done(self._admin.create_topics([NewTopic(name, num_partitions=partitions, replica_assignment=on) for name in names]))
+        self._await_known(*names, partitions=partitions)
+
+    def _await_known(self, *names: str, partitions: int) -> None:
+        """Return once every node knows these topics and who leads each of their partitions: some hear of a new one later."""
+        for looker in self._lookers:
+            wait_for(partial(_all_led, looker, names, partitions), f"{', '.join(names)} led")
+
+    def delete_topic(self, *names: str) -> None:
+        """Delete topics; return once no node knows them any more."""
+        _done(self._admin.delete_topics([*names]))
+        for looker in self._lookers:
+            wait_for(lambda at=looker: not at.list_topics(timeout=10).topics.keys() & {*names}, f"{', '.join(names)} gone")  # type: ignore[misc]
 
     def grow(self, name: str, partitions: int) -> None:
         """Give a topic more partitions."""
@@ -138,3 +153,9 @@ def _done(futures: Mapping[str, Any]) -> bool:
     for future in futures.values():
         future.result(15)
     return True
+
+
+def _all_led(looker: AdminClient, names: Iterable[str], partitions: int) -> bool:
+    """Whether one node knows so many partitions with a leader of each topic."""
+    known = looker.list_topics(timeout=10).topics
+    return all(name in known and sum(one.leader >= 0 for one in known[name].partitions.values()) == partitions for name in names)

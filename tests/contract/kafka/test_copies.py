@@ -7,7 +7,6 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from floodwarden.brokers.kafka import KafkaSettings
 from floodwarden.core.delivery.ledger import Place, Resource, loaded
@@ -207,9 +206,7 @@ async def test_more_copies_than_brokers(kafka: RealKafka, settings: KafkaSetting
 async def test_few_requests(kafka: RealKafka, settings: KafkaSettings) -> None:
     """What a batch costs is by node: twenty topics no more than one."""
     names = [f"many-{uuid4().hex[:8]}" for _ in range(20)]
-    admin = AdminClient({"bootstrap.servers": ",".join(kafka.bootstrap)})
-    for made in admin.create_topics([NewTopic(name, num_partitions=1, replica_assignment=[[0]]) for name in names]).values():
-        made.result(60)
+    kafka.one_copy(*names)
     await known(settings, *names)
     for some in (names[:1], names[1:]):
         copying = Copying(settings, *some)

@@ -9,7 +9,6 @@ from typing import cast
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from floodwarden.brokers.kafka import KafkaSettings
 from floodwarden.cluster.ledger import LedgerClient, Page
@@ -138,9 +137,7 @@ async def test_few_requests(kafka: RealKafka, guarded: Guarded) -> None:
     """By node, not by group or topic."""
     prefix = f"many-{uuid4().hex[:8]}"
     names = [f"{prefix}-{number}" for number in range(30)]
-    admin = AdminClient({"bootstrap.servers": ",".join(kafka.bootstrap)})
-    for made in admin.create_topics([NewTopic(name, 3, 1) for name in names]).values():
-        made.result(60)
+    kafka.one_copy(*names, partitions=3)
     try:
         for name in names:
             kafka.commit(f"group-of-{name}", name, {0: 0, 1: 0, 2: 0})
@@ -154,5 +151,4 @@ async def test_few_requests(kafka: RealKafka, guarded: Guarded) -> None:
         await guarded.audit(wishes(names=[f"{prefix}-*"]))
         assert guarded.requests == 0
     finally:
-        for gone in admin.delete_topics(names).values():
-            gone.result(60)
+        kafka.delete_topic(*names)

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.kafka import KafkaSettings, Security
@@ -16,7 +15,7 @@ from floodwarden.brokers.kafka.settings import BATCH, INHERITED, OWN
 from floodwarden.core.delivery.survey import BrokerFound, Change, Placement, Source, Survey, TopicFound, Value
 from floodwarden.core.observation import Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
-from tests.contract.kafka.real_kafka import NODES, RealKafka, wait_for
+from tests.contract.kafka.real_kafka import NODES, RealKafka
 
 Open = Callable[..., KafkaSettings]
 Deny = Callable[..., None]
@@ -386,15 +385,11 @@ async def test_few_requests(kafka: RealKafka, settings: KafkaSettings) -> None:
     """One for all topics' replicas, one for the settings of each BATCH of topics, one for each node."""
     prefix = f"many-{uuid4().hex[:8]}"
     names = [f"{prefix}-{number}" for number in range(BATCH + 1)]
-    admin = AdminClient({"bootstrap.servers": ",".join(kafka.bootstrap)})
-    for made in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
-        made.result(60)
+    kafka.one_copy(*names)
     try:
         many = await surveyed(settings, *names)
         assert all(set(found_of(many.topics[name].values)) == set(TOPIC_KEYS) for name in names)
         assert (await surveyed(settings, *names)).requests == 1 + 2 + len(NODES)
         assert (await surveyed(settings, names[0])).requests == 1 + 1 + len(NODES)
     finally:
-        for gone in admin.delete_topics(names).values():
-            gone.result(60)
-    wait_for(lambda: not any(name in admin.list_topics(timeout=10).topics for name in names), f"topics {prefix}-* gone")
+        kafka.delete_topic(*names)

@@ -51,11 +51,13 @@ def test_a_spike_is_drained_after_one_jump(shop: Shop) -> None:
 
 
 def _tells_the_story(reasons: list[str]) -> None:
-    """Each Event once. The step may come before the limit is passed: with a known capacity that it will be is seen ahead."""
+    """One step up and one down. The first may come before the limit is passed: with a known capacity that it will be is seen."""
     assert sorted(reasons[:2]) == ["OverLimit", "ScaledUp"], reasons
-    assert reasons[2:4] == ["Drained", "ScaledDown"], reasons
-    # On a busy machine the rebalance of the step down may take long enough to pass the limit for a moment.
-    assert reasons[4:] in ([], ["OverLimit", "Drained"]), reasons
+    assert [reason for reason in reasons if reason.startswith("Scaled")] == ["ScaledUp", "ScaledDown"], reasons
+    # The limit is less than a second of the stream: a busy machine may pass it once more, and then both are told once more.
+    limit = [reason for reason in reasons if not reason.startswith("Scaled")]
+    assert limit == ["OverLimit", "Drained"] * (len(limit) // 2), reasons
+    assert "Drained" in reasons[2 : reasons.index("ScaledDown")], reasons
 
 
 def test_max_replicas_below_the_partitions(shop: Shop) -> None:
