@@ -28,6 +28,7 @@ REQUESTS = "floodwarden_broker_requests_total"
 LOOK = 0.2  # seconds between two looks at the sweeps: each is told apart from the next
 SCRAPE = 15.0  # seconds between two scrapes of everything
 SHARE = 10  # one topic in so many has traffic
+TRAFFIC_AT_MOST = 100  # topics: one process can send to and commit for no more in a second
 RATE = 2  # messages per second and partition
 
 
@@ -62,7 +63,7 @@ def full(ground: Ground, account: Account, policies: int, times: Times) -> dict[
         if times.idle:
             results |= _idle(process, account, policies, times)
             say(f"  idle: {results}")
-        with traffic(ground, [name_of(number) for number in range(0, policies, SHARE)], RATE):
+        with traffic(ground, [name_of(number) for number in range(0, policies, max(SHARE, policies // TRAFFIC_AT_MOST))], RATE):
             results |= _busy(process, policies, times)
         results[f"operator_rss_mib_{policies}"] = process.peak_mib()
     return {key: round(value, 4) for key, value in results.items()}

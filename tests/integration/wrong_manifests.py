@@ -260,6 +260,10 @@ WRONG: Final = (
     _delivery("a rate in megabytes", "replication.moveRate", "50MB", "spec.replication.moveRate", "must be a number of bytes"),
     _delivery("a rate of nothing", "replication.moveRate", "0", "spec.replication.moveRate", "must be a number of bytes"),
     _delivery("an acknowledgement first", "consumption.acknowledge", "First", 'supported values: "AfterProcessing"'),
+    _delivery("consumption of nothing", "consumption", {}, "spec.consumption", "set acknowledge, deliveryLimit, deadLetter"),
+    _delivery(
+        "a prefetch without end", "consumption.prefetchAtMost", 0, "spec.consumption.prefetchAtMost", "greater than or equal"
+    ),
     _delivery("a transaction of days", "transactions.timeout", "25h", "must be a duration from 1s to 24h"),
     _delivery("an abort of all", "transactions.abort", "All", 'supported values: "Never", "Hung"'),
     _delivery("workloads that are enforced", "workloads", "Enforce", 'supported values: "Audit", "Patch"'),

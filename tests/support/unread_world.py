@@ -155,8 +155,8 @@ class World:
             return dict.fromkeys(changes, self.refuses)
         for change in changes:
             assert change.setting == RETENTION
-            if self.own[change.topic] != change.value:
-                self.own[change.topic] = change.value
+            if self.own[change.name] != change.value:
+                self.own[change.name] = change.value
                 self.writes.append(change)
         self.step()
         return {}

@@ -316,9 +316,9 @@ class BacklogPolicy(Resource):
         return self.spec.broker_ref.namespace or self.metadata.namespace, self.spec.broker_ref.name
 
     @property
-    def needs(self) -> Capability:
+    def needs(self) -> frozenset[Capability]:
         """What its brokers must have."""
-        return Capability.QUEUES if self.spec.subscription.queues else Capability.GROUPS
+        return frozenset({Capability.QUEUES if self.spec.subscription.queues else Capability.GROUPS})
 
     @cached_property
     def subscription(self) -> Subscription:

@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from floodwarden.api.deliveryspec import Abort, DeliveryMode, DeliveryPolicySpec, Workloads, milliseconds
+from floodwarden.api.deliveryspec import Abort, DeadLetterStrategy, DeliveryMode, DeliveryPolicySpec, Workloads, milliseconds
 from floodwarden.api.messagebroker import Capability
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.shared import Conditions, Count, NamedOnes, Timestamp
 from floodwarden.core.delivery.violations import Action
-from floodwarden.core.delivery.wishes import TransactionWishes, Wishes
+from floodwarden.core.delivery.wishes import ReadingWishes, TransactionWishes, Wishes
 
 MAX_VIOLATIONS: Final = 50
 TEXT_BYTES: Final = 256  # of each part of a violation
@@ -128,9 +128,9 @@ class DeliveryPolicy(Resource):
     status: DeliveryPolicyStatus = DeliveryPolicyStatus()
 
     @property
-    def needs(self) -> Capability:
+    def needs(self) -> frozenset[Capability]:
         """What its brokers must have."""
-        return Capability.DELIVERY
+        return frozenset({Capability.DELIVERY, *self.spec.needs()})
 
     @cached_property
     def broker(self) -> tuple[str, str]:
@@ -157,9 +157,25 @@ class DeliveryPolicy(Resource):
             move_rate=replication.move_rate.bytes if replication else None,
             guarded=guard is not None,
             extend_to=milliseconds(guard.extend_to) if guard and guard.extend_to else None,
-            acknowledged_late=spec.consumption is not None,
+            acknowledged_late=spec.consumption is not None and spec.consumption.acknowledge is not None,
             transactions=self._transactions,
             patches=spec.workloads is Workloads.PATCH,
+            kept_for=milliseconds(spec.retention.at_least) if spec.retention and spec.retention.at_least else None,
+            clean=replication is not None and replication.unclean_election is False,
+            reading=self._reading,
+        )
+
+    @property
+    def _reading(self) -> ReadingWishes:
+        asked = self.spec.consumption
+        if asked is None:
+            return ReadingWishes()
+        dead = asked.dead_letter
+        return ReadingWishes(
+            delivery_limit=asked.delivery_limit,
+            prefetch=asked.prefetch_at_most,
+            dead_letters=dead is not None,
+            dead_safely=dead is not None and dead.strategy is DeadLetterStrategy.AT_LEAST_ONCE,
         )
 
     @property
@@ -168,4 +184,10 @@ class DeliveryPolicy(Resource):
         if asked is None:
             return None
         timeout = asked.timeout.seconds if asked.timeout else None
-        return TransactionWishes(timeout, asked.hung_after.seconds, aborts=asked.abort is Abort.HUNG)
+        return TransactionWishes(
+            timeout,
+            asked.hung_after.seconds,
+            aborts=asked.abort is Abort.HUNG,
+            check_interval=asked.check_interval.seconds if asked.check_interval else None,
+            check_max=asked.check_max,
+        )

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from floodwarden.api.durations import Duration, DurationRange, LongDuration
+from floodwarden.api.messagebroker import Capability
 from floodwarden.api.quantities import ByteRate
 from floodwarden.api.resource import ApiModel
 from floodwarden.api.rules import Rule, Rules, validated_by
@@ -20,6 +21,7 @@ from floodwarden.core.delivery.violations import MIN_IN_SYNC, UNCLEAN
 from floodwarden.core.delivery.wishes import RETENTION, Relation, Requirement
 
 ASKED: Final = "acks, flush, replication, retention, consumption or transactions"  # one of them at the least
+READ: Final = "acknowledge, deliveryLimit, deadLetter or prefetchAtMost"  # one of them at the least
 _REPLICATED: Final = "has(self.flush) && self.flush.mode == 'Replicated' && has(self.replication)"
 REPLICATED_IN_SYNC: Final = 2  # copies that flush mode Replicated stands on at the least
 
@@ -145,12 +147,42 @@ class Acknowledge(StrEnum):
     AFTER_PROCESSING = "AfterProcessing"
 
 
+class DeadLetterStrategy(StrEnum):
+    """How messages get to where the dead letters are."""
+
+    AT_LEAST_ONCE = "AtLeastOnce"
+    AT_MOST_ONCE = "AtMostOnce"
+
+
+class DeadLetter(ApiModel):
+    """Where messages go that nobody could process, of RabbitMQ's queues: each must have a dead-letter exchange."""
+
+    strategy: DeadLetterStrategy = DeadLetterStrategy.AT_LEAST_ONCE
+    """AtLeastOnce: a message leaves the queue once its new queue has it, as quorum queues can do. AtMostOnce: it may be lost on
+    its way."""
+
+
 class Consumption(ApiModel):
     """How consumers read."""
 
-    acknowledge: Acknowledge
-    """AfterProcessing: offsets are committed once messages are processed, so that none is lost with a consumer. Brokers do not
-    see that, so it is looked for in the workloads that are labelled with this policy: enable.auto.commit must be false there."""
+    model_config = validated_by(
+        Rule(
+            "has(self.acknowledge) || has(self.deliveryLimit) || has(self.deadLetter) || has(self.prefetchAtMost)",
+            f"set {READ}: an empty consumption asks for nothing",
+        ),
+    )
+
+    acknowledge: Acknowledge | None = None
+    """AfterProcessing: messages are acknowledged, or their offsets committed, once they are processed, so that none is lost with
+    a consumer. Kafka's brokers do not see that, so it is looked for in the workloads that are labelled with this policy:
+    enable.auto.commit must be false there. RabbitMQ tells it of each consumer."""
+    delivery_limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """A message that comes back more often than this is taken out: the delivery-limit of RabbitMQ's quorum queues, at the most,
+    and retryMaxTimes of RocketMQ's groups. Without one a message that nobody can process comes back for ever."""
+    dead_letter: DeadLetter | None = None
+    """Where messages go that are taken out (RabbitMQ). {} asks for a dead-letter exchange, and that none is lost on the way."""
+    prefetch_at_most: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    """How many messages a consumer may hold unacknowledged (RabbitMQ): all of them are delivered again when it dies."""
 
 
 class Abort(StrEnum):
@@ -170,6 +202,11 @@ class Transactions(ApiModel):
     """An open transaction is told once it is this old; it is called hung where its coordinator does not know it any more."""
     abort: Abort = Abort.NEVER
     """Hung: in mode Enforce a hung transaction is aborted, as kafka-transactions does. What it wrote was never committed."""
+    check_interval: Annotated[Duration, DurationRange("1s", "24h")] | None = None
+    """How long RocketMQ's brokers wait before they ask a producer again what became of its transaction, at the most:
+    transactionCheckInterval."""
+    check_max: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """How often RocketMQ's brokers ask before they give a transaction up, at the least: transactionCheckMax."""
 
 
 class Workloads(StrEnum):
@@ -238,6 +275,22 @@ class DeliveryPolicySpec(ApiModel):
         asked = self.replication.min_in_sync if self.replication else None
         replicated = self.flush is not None and self.flush.mode is FlushMode.REPLICATED
         return max(asked or 0, REPLICATED_IN_SYNC) if replicated else asked
+
+    def needs(self) -> Iterator[Capability]:
+        """What not all brokers have that can be audited."""
+        flush, retention, consumption, transactions = self.flush, self.retention, self.consumption, self.transactions
+        asked = {
+            Capability.CLIENTS: self.workloads is Workloads.PATCH,
+            Capability.FLUSH_BOUNDS: flush and (flush.every or flush.every_messages),
+            Capability.RETENTION_GUARD: retention and retention.guard,
+            Capability.DELIVERY_LIMIT: consumption and consumption.delivery_limit,
+            Capability.DEAD_LETTERS: consumption and consumption.dead_letter,
+            Capability.PREFETCH: consumption and consumption.prefetch_at_most,
+            Capability.TRANSACTIONS: transactions,
+            Capability.TRANSACTION_ABORT: transactions and transactions.abort is Abort.HUNG,
+            Capability.TRANSACTION_CHECKS: transactions and (transactions.check_interval or transactions.check_max),
+        }
+        return (capability for capability, wanted in asked.items() if wanted)
 
     def requirements(self) -> Iterator[Requirement]:
         """What follows for settings of topics. Of two on the same setting the later one counts."""

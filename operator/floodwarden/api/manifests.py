@@ -19,7 +19,7 @@ from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.blocks import KafkaSecurity
 from floodwarden.api.crd import object_schema
 from floodwarden.api.deliverypolicy import DeliveryPolicy
-from floodwarden.api.deliveryspec import ASKED, REPLICATED_IN_SYNC, Flush, FlushMode, Replication
+from floodwarden.api.deliveryspec import ASKED, READ, REPLICATED_IN_SYNC, Flush, FlushMode, Replication
 from floodwarden.api.messagebroker import BrokerType, MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest, Resource
 from floodwarden.api.schema import Schema
@@ -239,6 +239,8 @@ def _against_delivery(policy: DeliveryPolicy) -> Iterator[str]:
         yield from _against_flush(flush, replication)
     if replication is not None:
         yield from _against_replication(replication)
+    if spec.consumption is not None and not spec.consumption.to_api():
+        yield f"spec.consumption: set {READ}: an empty consumption asks for nothing"
 
 
 def _against_flush(flush: Flush, replication: Replication | None) -> Iterator[str]:

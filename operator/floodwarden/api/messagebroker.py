@@ -38,11 +38,30 @@ class Capability(StrEnum):
 
     GROUPS = "ConsumerGroups"  # BacklogPolicies for consumer groups
     QUEUES = "Queues"  # BacklogPolicies for queues
-    DELIVERY = "DeliverySettings"  # DeliveryPolicies
+    DELIVERY = "DeliverySettings"  # DeliveryPolicies; what some of them ask for is listed below
+    CLIENTS = "ClientSettings"  # published for clients, and looked for in workloads
+    FLUSH_BOUNDS = "FlushBounds"  # after how many messages, or how long, they are on the disk
+    RETENTION_GUARD = "RetentionGuard"
+    TRANSACTIONS = "Transactions"
+    TRANSACTION_ABORT = "TransactionAbort"
+    TRANSACTION_CHECKS = "TransactionChecks"  # brokers ask producers what became of their transactions
+    DELIVERY_LIMIT = "DeliveryLimit"
+    DEAD_LETTERS = "DeadLetters"
+    PREFETCH = "Prefetch"
 
 
 CAPABILITIES: Final = {
-    BrokerType.KAFKA: frozenset({Capability.GROUPS, Capability.DELIVERY}),
+    BrokerType.KAFKA: frozenset(
+        {
+            Capability.GROUPS,
+            Capability.DELIVERY,
+            Capability.CLIENTS,
+            Capability.FLUSH_BOUNDS,
+            Capability.RETENTION_GUARD,
+            Capability.TRANSACTIONS,
+            Capability.TRANSACTION_ABORT,
+        }
+    ),
     BrokerType.RABBITMQ: frozenset({Capability.QUEUES}),
     BrokerType.ROCKETMQ: frozenset({Capability.GROUPS}),
 }

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from floodwarden.brokers.abilities import Abilities
+from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.survey import Change, Survey
+from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Query, Snapshot, Unknown, UnknownReason
 
 
@@ -63,6 +65,51 @@ class SettingsBroker(Protocol):
         """Write these settings and no others; the answer has those that were refused or may not have arrived, with why.
 
         A topic's settings are changed together or not at all. That a broker accepted is not the proof: survey again.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. Safe to call twice."""
+        ...
+
+
+class Told(Protocol):
+    """What a survey of brokers that are not Kafka's found; the rest is between the adapter and ``core.delivery``."""
+
+    @property
+    def cluster(self) -> str:
+        """The id that the brokers have in common, empty where they tell none."""
+        ...
+
+
+Found = TypeVar("Found", bound=Told)
+
+
+class DeliveryBroker(Protocol[Found]):
+    """The same for brokers whose settings are not Kafka's: the adapter brings what judges them. ``sweep.plain_audit`` asks."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests it has sent."""
+        ...
+
+    async def survey(self, wanted: Callable[[str], bool]) -> Found:
+        """Find all that matters to policies on topics or queues whose names are ``wanted``.
+
+        What fails for one of them or for one node is an ``Unknown`` in what was found; BrokerError is raised only where nothing
+        could be read. Writes nothing. Ends within the adapter's own time limit, and may be cancelled at any await.
+        """
+        ...
+
+    def judge(self, found: Found, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> Mapping[str, Findings]:
+        """The findings of each policy, by its name; pure. ``beside`` are policies that are audited elsewhere, on the same
+        brokers: of these it matters only where they disagree."""
+        ...
+
+    async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
+        """Write these and nothing else; the answer has those that were refused or may not have arrived, with why.
+
+        That a broker accepted is not the proof: survey again. What is to be taken away and is not there is no failure.
         """
         ...
 

@@ -37,7 +37,7 @@ def subject(text: str, name: str | None = None) -> Subject:
     if name is None and len(found) > 1:
         raise ManifestError(f"it holds {len(found)} BacklogPolicies; choose one with --policy: {', '.join(names)}")
     policy = parsed(BacklogPolicy, found[names.index(name) if name is not None else 0].body)
-    if policy.needs is Capability.QUEUES:
+    if Capability.QUEUES in policy.needs:
         raise ManifestError(
             f"BacklogPolicy {policy.metadata.name} reads queues; the model has partitions only: try one with a group"
         )

@@ -14,6 +14,15 @@ _LACKS = {
     Capability.GROUPS: "which has no consumer groups: name queues in spec.subscription",
     Capability.QUEUES: "which has no queues: name a group in spec.subscription",
     Capability.DELIVERY: "whose settings Floodwarden cannot audit",
+    Capability.CLIENTS: "for which no client settings are known: leave spec.workloads out",
+    Capability.FLUSH_BOUNDS: "which has no such bounds: leave everyMessages and every out of spec.flush",
+    Capability.RETENTION_GUARD: "where no retention can be extended: leave guard out of spec.retention",
+    Capability.TRANSACTIONS: "which has no transactions that can be told: leave spec.transactions out",
+    Capability.TRANSACTION_ABORT: "where nobody can abort a transaction: leave abort out of spec.transactions",
+    Capability.TRANSACTION_CHECKS: "which asks no producer about a transaction: leave checkInterval and checkMax out",
+    Capability.DELIVERY_LIMIT: "which counts no deliveries: leave deliveryLimit out of spec.consumption",
+    Capability.DEAD_LETTERS: "which has no dead-letter exchanges: leave deadLetter out of spec.consumption",
+    Capability.PREFETCH: "where no prefetch can be told: leave prefetchAtMost out of spec.consumption",
 }
 
 
@@ -46,8 +55,8 @@ def broker_obstacle(policy: BacklogPolicy | DeliveryPolicy, store: Store) -> Gap
     if not broker.allows(policy.metadata.namespace):
         namespace = policy.metadata.namespace
         return Gap(Reason.BROKER_NOT_ALLOWED, f"MessageBroker {key} does not allow namespace {namespace}")
-    if policy.needs not in broker.capabilities:
-        return Gap(Reason.BROKER_NOT_CAPABLE, f"MessageBroker {key} is of type {broker.spec.type}, {_LACKS[policy.needs]}")
+    for need in sorted(policy.needs - broker.capabilities, key=list(_LACKS).index):
+        return Gap(Reason.BROKER_NOT_CAPABLE, f"MessageBroker {key} is of type {broker.spec.type}, {_LACKS[need]}")
     if broker.paused:
         return Gap(Reason.PAUSED, f"MessageBroker {key} is paused")
     return None

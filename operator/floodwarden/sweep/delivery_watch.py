@@ -104,7 +104,7 @@ class DeliveryWatch:
             fresh = [
                 Repair(
                     at=now,
-                    resource=_text(f"topic {change.topic}"),
+                    resource=_text(change.resource),
                     setting=change.setting,
                     found=_text(change.before),
                     written=_text(worded(change.setting, change.value) if change.value else "not set"),

@@ -35,7 +35,7 @@ async def repaired(
     if not wanted:
         return {name: Audited(findings) for name, findings in found.items()}
     refused = await adapter.write(list(wanted))
-    topics = {change.topic for change in wanted}
+    topics = {change.name for change in wanted}
     try:
         again = await adapter.survey(topics.__contains__, settings)
     except BrokerError as error:
@@ -51,7 +51,7 @@ async def repaired(
     }
     for change, name in wanted.items():
         if change not in failed:
-            _log.info("setting repaired", policy=name, topic=change.topic, setting=change.setting, value=change.value)
+            _log.info("setting repaired", policy=name, topic=change.name, setting=change.setting, value=change.value)
     written = [change for change in wanted if change not in failed]
     return {
         name: Audited(findings, tuple(change for change in written if wanted[change] == name), _of(name, wanted, failed))
@@ -65,9 +65,9 @@ def _of(name: str, wanted: Mapping[Change, str], failed: Mapping[Change, Unknown
 
 
 def _still(change: Change, findings: Findings) -> bool:
-    return (change.topic, change.setting) in {(left.topic, left.setting) for left in findings.changes}
+    return (change.name, change.setting) in {(left.name, left.setting) for left in findings.changes}
 
 
 def _unchanged(change: Change, findings: Findings) -> Unknown:
-    found = next(left.before for left in findings.changes if (left.topic, left.setting) == (change.topic, change.setting))
+    found = next(left.before for left in findings.changes if (left.name, left.setting) == (change.name, change.setting))
     return Unknown(UnknownReason.BROKER_ERROR, f"the broker accepted it, but it reads back as {found}")

@@ -248,8 +248,8 @@ async def test_a_write_to_a_topic_that_is_gone(kafka: RealKafka, settings: Kafka
     change = Change(f"gone-{uuid4().hex[:8]}", MIN_IN_SYNC, "2", "1")
     failed = await settings.write([change])
     assert failed[change].reason is UnknownReason.TOPIC_MISSING
-    assert change.topic in failed[change].detail
-    assert change.topic not in (await settings.survey(lambda _: True, ())).topics
+    assert change.name in failed[change].detail
+    assert change.name not in (await settings.survey(lambda _: True, ())).topics
 
 
 async def test_nobody_there(opened: Open) -> None:

@@ -56,6 +56,7 @@ RULES = {
     "set factor, minInSync or uncleanElection": (with_spec("replication: {}"), "set factor, minInSync or uncleanElection"),
     "set acks, flush, replication": (with_spec("mode: Audit"), "set acks, flush, replication"),
     "set atLeast or guard": (with_spec("retention: {}"), "set atLeast or guard"),
+    "set acknowledge, deliveryLimit": (with_spec("consumption: {}"), "set acknowledge, deliveryLimit"),
     "must be a number of bytes": (with_spec("replication: {factor: 3, moveRate: 5M}"), "must be a number of bytes"),
     "flush mode Replicated asks for another broker": (
         with_spec("flush: {mode: Replicated}\n  replication: {factor: 1}"),

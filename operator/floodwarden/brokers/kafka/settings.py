@@ -106,7 +106,7 @@ class KafkaSettings:
         self._nodes.begin(asyncio.get_running_loop().time() + AUDIT_SECONDS)
         by_topic: dict[str, list[Change]] = defaultdict(list)
         for change in changes:
-            by_topic[change.topic].append(change)
+            by_topic[change.name].append(change)
         failed: dict[Change, Unknown] = {}
         for names in _batches(list(by_topic)):
             refused = await self._alter({name: by_topic[name] for name in names})
@@ -125,11 +125,11 @@ class KafkaSettings:
         missing = list(changes)
         while missing and clock.time() < until:
             try:
-                topics = list(dict.fromkeys(change.topic for change in missing))
+                topics = list(dict.fromkeys(change.name for change in missing))
                 found = await self._values_of(topics, {change.setting for change in missing})
             except BrokerError:
                 return  # whoever reads it back will say so
-            missing = [change for change in missing if not _shows(found[change.topic], change)]
+            missing = [change for change in missing if not _shows(found[change.name], change)]
             if missing:
                 await asyncio.sleep(SHOWN_EVERY)
 

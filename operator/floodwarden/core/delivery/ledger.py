@@ -14,6 +14,7 @@ class Purpose(StrEnum):
 
     MOVE = "Move"  # replicas are copied, and must not take all of the network
     GUARD = "Guard"  # unread messages would expire
+    POLICY = "Policy"  # it is there as long as its DeliveryPolicy is, in mode Enforce
 
 
 class Resource(StrEnum):
@@ -21,6 +22,7 @@ class Resource(StrEnum):
 
     TOPIC = "topic"
     BROKER = "broker"  # a node, by its id
+    OPERATOR_POLICY = "operator policy"  # RabbitMQ's, by its name
 
 
 Place = tuple[Resource, str, str]

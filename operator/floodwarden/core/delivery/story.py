@@ -45,7 +45,7 @@ def _ready(outcome: Audited) -> Condition:
         return condition_of(Type.READY, False, outcome.hindered.reason, f"nothing is written: {outcome.hindered.message}")
     if outcome.failed:
         change, why = next(iter(outcome.failed.items()))
-        what = f"{change.setting} of topic {change.topic}"
+        what = f"{change.setting} of {change.resource}"
         others = f", and {len(outcome.failed) - 1} more" if len(outcome.failed) > 1 else ""
         text = f"{what} could not be written{others}: {why.detail}"
         return Condition(Type.READY, False, Reason.REPAIR_FAILED, text)
@@ -139,16 +139,16 @@ def _was(before: Conditions, type_: Type, reason: Reason) -> bool:
 
 
 def _about(change: Change) -> tuple[str, str]:
-    return f"topic {change.topic}", change.setting
+    return change.resource, change.setting
 
 
 def _repaired(change: Change) -> Notice:
-    text = f"{change.setting} of topic {change.topic} was {change.before}; it was set to {_wanted(change)} and read back"
+    text = f"{change.setting} of {change.resource} was {change.before}; it was set to {_wanted(change)} and read back"
     return Notice(False, Reason.REPAIRED, text)
 
 
 def _failed(change: Change, why: Unknown) -> Notice:
-    text = f"{change.setting} of topic {change.topic} is {change.before} and could not be set to {_wanted(change)}: {why.detail}"
+    text = f"{change.setting} of {change.resource} is {change.before} and could not be set to {_wanted(change)}: {why.detail}"
     return Notice(True, Reason.REPAIR_FAILED, text)
 
 

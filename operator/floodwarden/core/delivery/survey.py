@@ -89,12 +89,18 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """One setting of one topic to be written: what is there now, and what is to be; None takes away what the topic sets itself.
+    """One setting of one thing to be written: what is there now, and what is to be; None takes away what is set there.
 
-    ``before`` is for people and Events.
+    ``before`` is for people and Events. ``kind`` is what the thing is called.
     """
 
-    topic: str
+    name: str
     setting: str
     value: str | None
     before: str
+    kind: str = "topic"
+
+    @property
+    def resource(self) -> str:
+        """The thing, as violations call it."""
+        return f"{self.kind} {self.name}"

@@ -83,11 +83,28 @@ def worded(setting: str, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TransactionWishes:
-    """How long transactions may be open, in seconds. ``timeout`` is what producers are to set; None where that is not asked."""
+    """How long transactions may be open, in seconds. ``timeout`` is what producers are to set; None where that is not asked.
+
+    ``check_interval`` and ``check_max``: how long and how often a broker asks what became of one.
+    """
 
     timeout: float | None
     hung_after: float
     aborts: bool = False  # hung ones, where the policy acts
+    check_interval: float | None = None
+    check_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingWishes:
+    """How consumers read: what is asked of queues. ``delivery_limit`` is in deliveries of one message, ``prefetch`` in messages
+    that one consumer holds. ``dead_letters``: those who are taken out go somewhere; ``dead_safely``: and none is lost on its way.
+    """
+
+    delivery_limit: int | None = None
+    prefetch: int | None = None
+    dead_letters: bool = False
+    dead_safely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +115,8 @@ class Wishes:
     ``factor``, ``min_in_sync`` are copies; None where nothing is asked for. ``acks`` is what producers are to wait for.
     ``move_rate`` is in bytes per second of each broker while copies are made. ``guarded``: unread messages that are about to
     expire are told, and the retention is extended to ``extend_to`` milliseconds for them. ``acknowledged_late``: consumers commit
-    after processing. ``patches``: labelled Deployments may be corrected.
+    after processing. ``patches``: labelled Deployments may be corrected. ``kept_for`` is in milliseconds. ``clean``: no copy that
+    lacks messages may lead.
     """
 
     name: str
@@ -117,6 +135,9 @@ class Wishes:
     acknowledged_late: bool = False
     transactions: TransactionWishes | None = None
     patches: bool = False
+    kept_for: int | None = None
+    clean: bool = False
+    reading: ReadingWishes = ReadingWishes()
 
     @property
     def settings(self) -> frozenset[str]:

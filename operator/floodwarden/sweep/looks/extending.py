@@ -186,7 +186,7 @@ def _failure(change: Change, refused: Mapping[Change, Unknown], back: Survey) ->
     """Why a change is not there; None where it is."""
     if change in refused:
         return gap_of(refused[change])
-    own = _own(back, change.topic)
+    own = _own(back, change.name)
     if isinstance(own, Unknown):
         return gap_of(own)
     return (

@@ -59,7 +59,7 @@ class KafkaTopicsLook:
         findings = round.findings[wishes.name]
         by_topic: dict[str, list[Change]] = defaultdict(list)
         for change in findings.owned:
-            by_topic[change.topic].append(change)
+            by_topic[change.name].append(change)
         reasons: dict[tuple[str, str], str] = {}
         notices: list[Notice] = []
         needs = {need.setting: need for need in wishes.requirements}
@@ -111,7 +111,7 @@ class KafkaTopicsLook:
 
 
 def _told(target: KafkaTopic, change: Change, patch: Mapping[str, object]) -> Notice:
-    text = f"{change.setting} of topic {change.topic} is {change.before}; {target} was changed to {patch[change.setting]}"
+    text = f"{change.setting} of topic {change.name} is {change.before}; {target} was changed to {patch[change.setting]}"
     return Notice(False, Reason.KAFKA_TOPIC_PATCHED, text)
 
 

@@ -188,7 +188,7 @@ def test_only_what_matches() -> None:
     found = survey(topic("orders", bad), topic("orders-tmp", bad), topic("payments", bad), topic("orders-eu"))
     findings = audited(wishes(IN_SYNC_2, names=["orders*"], exclude=["*-tmp"]), found)
     assert [violation.resource for violation in of_topics(findings)] == ["topic orders"]
-    assert [change.topic for change in findings.changes] == ["orders"]
+    assert [change.name for change in findings.changes] == ["orders"]
     assert (findings.topics, findings.brokers) == (2, 3)
 
 
@@ -248,7 +248,7 @@ def test_another_owner() -> None:
     owned = [violation for violation in findings.violations if violation.resource == "topic orders"]
     assert [violation.action for violation in owned] == [Action.OWNER] * 2
     assert {violation.reason for violation in owned} == {"KafkaTopic kafka/orders has this topic: change it there"}
-    assert [change.topic for change in findings.changes] == ["payments"]
+    assert [change.name for change in findings.changes] == ["payments"]
 
 
 class TestReplicas:

@@ -96,9 +96,9 @@ def written(before: Survey, changes: Sequence[Change]) -> Survey:
     """What a broker does with the changes: the topic has the value itself from now on."""
     after = dict(before.topics)
     for change in changes:
-        one = after[change.topic]
+        one = after[change.name]
         assert not isinstance(one.values, Unknown)
-        after[change.topic] = replace(one, values={**one.values, change.setting: Value(change.value, Source.TOPIC)})
+        after[change.name] = replace(one, values={**one.values, change.setting: Value(change.value, Source.TOPIC)})
     return replace(before, topics=after)
 
 
@@ -119,7 +119,7 @@ def in_force(found: Survey, name: str, setting: str) -> list[str | None] | None:
 def test_an_audit_after_the_repair_wants_no_more(found: Survey, asked: list[Wishes], owners: dict[str, str]) -> None:
     """One repair is all: nothing is written twice, and nothing that policies undo for each other."""
     changes = changes_of(audit(found, asked, owners))
-    assert len({(change.topic, change.setting) for change in changes}) == len(set(changes))
+    assert len({(change.name, change.setting) for change in changes}) == len(set(changes))
     assert changes_of(audit(written(found, changes), asked, owners)) == []
 
 
@@ -127,7 +127,7 @@ def test_an_audit_after_the_repair_wants_no_more(found: Survey, asked: list[Wish
 def test_no_change_takes_anything_away(found: Survey, asked: list[Wishes], owners: dict[str, str]) -> None:
     """No node keeps messages shorter, flushes less or has fewer in sync than before; and that was known of each of them."""
     for change in changes_of(audit(found, asked, owners)):
-        before = in_force(found, change.topic, change.setting)
+        before = in_force(found, change.name, change.setting)
         if change.setting == UNCLEAN:
             assert change.value == "false"
             continue
@@ -150,13 +150,13 @@ def test_changes_stay_within_the_policy(found: Survey, asked: list[Wishes], owne
     for policy in asked:
         for change in by_name[policy.name].changes:
             assert policy.acts
-            assert policy.matches(change.topic)
-            assert not found.topics[change.topic].internal
-            assert change.topic not in owners
+            assert policy.matches(change.name)
+            assert not found.topics[change.name].internal
+            assert change.name not in owners
             need = next(need for need in policy.requirements if need.setting == change.setting)
             assert need.writable
             assert need.met_by(change.value)
-            matching = [other for other in asked if other.matches(change.topic)]
+            matching = [other for other in asked if other.matches(change.name)]
             assert {one for other in matching for one in other.requirements if one.setting == change.setting} == {need}
 
 
@@ -168,7 +168,7 @@ def test_writes_go_on(found: Survey, asked: list[Wishes], owners: dict[str, str]
         for change in by_name[policy.name].changes:
             if change.setting == MIN_IN_SYNC:
                 assert change.value is not None
-                placements = found.topics[change.topic].placements
+                placements = found.topics[change.name].placements
                 assert not isinstance(placements, Unknown)
                 fewest = min(len(placement.replicas) for placement in placements)
                 assert int(change.value) < fewest or int(change.value) == fewest == policy.factor
@@ -182,7 +182,7 @@ def test_each_difference_is_told_once(found: Survey, asked: list[Wishes], owners
         keys = [violation.key for violation in findings.violations if violation.resource.startswith("topic ")]
         assert len(keys) == len(set(keys))
         repaired = {violation.key for violation in findings.violations if violation.action is Action.REPAIR}
-        assert {(f"topic {change.topic}", change.setting) for change in findings.changes} <= repaired
+        assert {(f"topic {change.name}", change.setting) for change in findings.changes} <= repaired
 
 
 @given(surveys(), policies(), OWNERS, st.randoms(use_true_random=False))
