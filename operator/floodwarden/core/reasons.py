@@ -101,6 +101,7 @@ class Reason(StrEnum):
     POLICY_CONFLICT = "PolicyConflict"
     REPAIRED = "Repaired"
     REPAIR_FAILED = "RepairFailed"
+    UNDONE = "Undone"
     RAISING_REPLICATION = "RaisingReplication"
     REPLICATION_RAISED = "ReplicationRaised"
     UNREAD_EXPIRING = "UnreadExpiring"
@@ -202,6 +203,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.REPAIRED: "A setting was found different, written, and read back. Look for who changed it.",
     Reason.REPAIR_FAILED: "A setting could not be written; the message says why. It is tried again with the next audit. "
     "If it is not allowed, grant AlterConfigs on the topics.",
+    Reason.UNDONE: "What was made on the brokers for a policy is taken away, because the policy is gone or only looks now. Nothing to do.",
     Reason.RAISING_REPLICATION: "Copies of partitions are being made on more brokers; status.violations has what is left. Nothing to do.",
     Reason.REPLICATION_RAISED: "Every partition of the topic has the copies that are asked for, and they are in sync. Nothing to do.",
     Reason.UNREAD_EXPIRING: "Messages will expire before a group has read them; the message says when. Start or speed up its consumers, or lengthen the topic's retention.",

@@ -1,49 +1,46 @@
-"""Writes what an audit found different and may be written, reads it back, and says what is left. ``audit_loop`` asks."""
+"""Writes what an audit found different and may be written, reads it back, and says what is left. ``audits`` ask."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TypeVar
 
 import structlog
 
-from floodwarden.brokers.base import BrokerError, SettingsBroker
-from floodwarden.core.delivery.audit import Findings, audit
+from floodwarden.brokers.base import BrokerError
+from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.story import Audited
-from floodwarden.core.delivery.survey import Change, Survey
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.survey import Change
 from floodwarden.core.observation import Unknown, UnknownReason
 
 _log = structlog.get_logger(__name__)
 
+Found = TypeVar("Found")
+
 
 async def repaired(
-    adapter: SettingsBroker,
-    survey: Survey,
-    wishes: Collection[Wishes],
-    owners: Mapping[str, str],
-    settings: Collection[str],
+    found: Found,
+    judge: Callable[[Found], Mapping[str, Findings]],
+    write: Callable[[Mapping[Change, str]], Awaitable[Mapping[Change, Unknown]]],
+    again: Callable[[Collection[Change]], Awaitable[Found]],
     may_act: Callable[[str], bool],
-    beside: Collection[Wishes] = (),
 ) -> dict[str, Audited]:
     """What is left for each policy, by its name, after what differs was written as far as ``may_act`` allows that policy now.
 
-    ``beside``: see ``audit``.
+    ``judge`` tells the findings of each policy; ``write`` is given the policy that asks for each change, by its name, and tells
+    what was refused; ``again`` looks once more after these changes were written.
     """
-    found = audit(survey, wishes, owners, beside)
-    wanted = {change: name for name, findings in found.items() if may_act(name) for change in findings.changes}
+    judged = judge(found)
+    wanted = {change: name for name, findings in judged.items() if may_act(name) for change in findings.changes}
     if not wanted:
-        return {name: Audited(findings) for name, findings in found.items()}
-    refused = await adapter.write(list(wanted))
-    topics = {change.name for change in wanted}
+        return {name: Audited(findings) for name, findings in judged.items()}
+    refused = await write(wanted)
     try:
-        again = await adapter.survey(topics.__contains__, settings)
+        left = judge(await again(list(wanted)))
     except BrokerError as error:
         lost = Unknown(error.reason, f"it was written, but could not be read back: {error}")
         failed = {change: refused.get(change, lost) for change in wanted}
-        return {name: Audited(findings, (), _of(name, wanted, failed)) for name, findings in found.items()}
-    others = {name: topic for name, topic in survey.topics.items() if name not in topics}
-    left = audit(replace(again, topics={**others, **again.topics}), wishes, owners, beside)
+        return {name: Audited(findings, (), _of(name, wanted, failed)) for name, findings in judged.items()}
     failed = {
         change: refused.get(change) or _unchanged(change, left[name])
         for change, name in wanted.items()
@@ -51,7 +48,7 @@ async def repaired(
     }
     for change, name in wanted.items():
         if change not in failed:
-            _log.info("setting repaired", policy=name, topic=change.name, setting=change.setting, value=change.value)
+            _log.info("setting repaired", policy=name, of=change.resource, setting=change.setting, value=change.value)
     written = [change for change in wanted if change not in failed]
     return {
         name: Audited(findings, tuple(change for change in written if wanted[change] == name), _of(name, wanted, failed))
@@ -65,9 +62,9 @@ def _of(name: str, wanted: Mapping[Change, str], failed: Mapping[Change, Unknown
 
 
 def _still(change: Change, findings: Findings) -> bool:
-    return (change.name, change.setting) in {(left.name, left.setting) for left in findings.changes}
+    return (change.resource, change.setting) in {(left.resource, left.setting) for left in findings.changes}
 
 
 def _unchanged(change: Change, findings: Findings) -> Unknown:
-    found = next(left.before for left in findings.changes if (left.name, left.setting) == (change.name, change.setting))
+    found = next(left.before for left in findings.changes if (left.resource, left.setting) == (change.resource, change.setting))
     return Unknown(UnknownReason.BROKER_ERROR, f"the broker accepted it, but it reads back as {found}")

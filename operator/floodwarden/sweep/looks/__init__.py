@@ -3,7 +3,7 @@
     Look.settings(policies)      # topics' settings it wants in the survey
     await Look.look(round)       # policy's name -> Seen
 
-``audit_loop`` makes them in order after repairs; ``floodwarden check`` makes those that need brokers alone.
+``audits.kafka`` makes them in order after repairs; ``floodwarden check`` makes those that need brokers alone.
 """
 
 from __future__ import annotations

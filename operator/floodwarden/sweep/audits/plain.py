@@ -1,0 +1,119 @@
+"""An audit of brokers whose adapter judges what it found: RabbitMQ's and RocketMQ's. One survey, the repairs, one more survey.
+
+What has to go with its policy, such as an operator policy of RabbitMQ, is in the ledger before it is made, and is taken away once
+no policy in mode Enforce asks for it any more, also after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.brokers.base import BrokerError, DeliveryBroker
+from floodwarden.cluster.events import ObjectRef
+from floodwarden.core.assess import Gap
+from floodwarden.core.conditions import Notice
+from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
+from floodwarden.core.delivery.survey import Change
+from floodwarden.core.observation import Unknown, UnknownReason
+from floodwarden.core.reasons import Reason
+from floodwarden.sweep.audits.base import Asked, Outcomes
+from floodwarden.sweep.ledger import BrokerLedger
+from floodwarden.sweep.link import Link
+from floodwarden.sweep.repairs import repaired
+from floodwarden.sweep.services import Services
+from floodwarden.sweep.store import key_of
+
+_log = structlog.get_logger(__name__)
+
+
+class PlainAudit:
+    """See ``base.Audit``."""
+
+    def __init__(self, services: Services, ledger: BrokerLedger, link: Link[DeliveryBroker[Any]], broker: MessageBroker) -> None:
+        self._services = services
+        self._ledger = ledger
+        self._link = link
+        self._broker = broker
+        self.requests = 0
+
+    async def outcomes(self, asked: Asked) -> Outcomes:
+        """See ``Audit.outcomes``."""
+        self.requests = 0
+        adapter = await self._link.adapter()
+        if isinstance(adapter, Gap):
+            return asked.all(adapter)
+        sent = adapter.requests
+        try:
+            found = await adapter.survey(asked.matches)
+            foreign = self._ledger.foreign(found.cluster)
+            if foreign is not None:
+                asked.hold(Gap(Reason.LEFT_CHANGED, foreign.message))
+            beside = asked.beside(key_of(self._broker), found.cluster)
+
+            audited = await repaired(
+                found,
+                lambda seen: adapter.judge(seen, asked.wishes, beside),
+                lambda wanted: self._write(adapter, wanted),
+                lambda _: adapter.survey(asked.matches),
+                asked.may_act,
+            )
+        except BrokerError as error:
+            return asked.all(Gap(Reason(error.reason.value), str(error)))
+        await self._take_away(adapter, asked)
+        self.requests = adapter.requests - sent
+        return asked.complete(audited)
+
+    async def close(self) -> None:
+        """See ``Audit.close``."""
+        await self._link.close()
+
+    async def _write(self, adapter: DeliveryBroker[Any], wanted: Mapping[Change, str]) -> Mapping[Change, Unknown]:
+        """Write down first what has to go with its policy."""
+        made = {change: _entry(change, name) for change, name in wanted.items() if _goes_with_policy(change) and change.value}
+        problem = await self._ledger.add(list(made.values())) if made else None
+        refused: dict[Change, Unknown] = {}
+        if problem is not None:
+            why = f"what to take away later could not be written down: {problem.message}"
+            refused = dict.fromkeys(made, Unknown(UnknownReason.BROKER_ERROR, why))
+        failed = {**refused, **await adapter.write([change for change in wanted if change not in refused])}
+        gone = {change.name for change in wanted if _goes_with_policy(change) and change.value is None and change not in failed}
+        await self._ledger.drop([entry for entry in self._ledger.entries if _ours(entry) and entry.name in gone])
+        return failed
+
+    async def _take_away(self, adapter: DeliveryBroker[Any], asked: Asked) -> None:
+        """What policies left behind that are gone, or only look now."""
+        staying = {*asked.paused, *(one.name for one in asked.wishes if one.enforces)}
+        left = {_undoing(entry): entry for entry in self._ledger.entries if _ours(entry) and entry.policy not in staying}
+        if not left or not asked.may_undo():
+            return
+        failed = await adapter.write(list(left))
+        for change, why in failed.items():
+            _log.warning("not taken away", broker=str(key_of(self._broker)), what=change.resource, why=why.detail)
+        undone = {change: entry for change, entry in left.items() if change not in failed}
+        for change, entry in undone.items():
+            text = f"{change.resource} was made for DeliveryPolicy {entry.policy}, which asks for it no more: it is taken away"
+            meta = self._broker.metadata
+            about = ObjectRef(f"{GROUP}/{VERSION}", "MessageBroker", meta.namespace, meta.name, meta.uid)
+            self._services.tell(Notice(False, Reason.UNDONE, text), about)
+        await self._ledger.drop(list(undone.values()))
+
+
+def _goes_with_policy(change: Change) -> bool:
+    return change.kind == Resource.OPERATOR_POLICY
+
+
+def _ours(entry: Entry) -> bool:
+    return entry.purpose is Purpose.POLICY
+
+
+def _entry(change: Change, policy: str) -> Entry:
+    return Entry(Purpose.POLICY, Resource(change.kind), change.name, change.setting, None, change.value, policy)
+
+
+def _undoing(entry: Entry) -> Change:
+    return Change(entry.name, entry.setting, None, entry.written or "", entry.resource.value)
