@@ -44,8 +44,8 @@ def rabbitmq(name: str = "main", url: str = "http://127.0.0.1:15672", ca: str | 
     )
 
 
-def delivery_policy(broker: str = "main", *, namespace: str = "shop", paused: bool = False) -> DeliveryPolicy:
-    """One that asks for three copies, on a MessageBroker of namespace shop."""
+def delivery_policy(broker: str = "main", *, namespace: str = "shop", paused: bool = False, **spec: object) -> DeliveryPolicy:
+    """One that asks for three copies, on a MessageBroker of namespace shop; ``spec`` asks for more."""
     annotations = {"floodwarden.dev/paused": "true"} if paused else {}
     return DeliveryPolicy.parse(
         {
@@ -54,6 +54,7 @@ def delivery_policy(broker: str = "main", *, namespace: str = "shop", paused: bo
                 "brokerRef": {"name": broker, "namespace": "shop"},
                 "match": {"names": ["orders"]},
                 "replication": {"factor": 3},
+                **spec,
             },
         }
     )

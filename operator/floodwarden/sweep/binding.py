@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.deliverypolicy import DeliveryPolicy
-from floodwarden.api.messagebroker import Capability
+from floodwarden.api.messagebroker import Capability, MessageBroker
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Owner
@@ -55,8 +55,14 @@ def broker_obstacle(policy: BacklogPolicy | DeliveryPolicy, store: Store) -> Gap
     if not broker.allows(policy.metadata.namespace):
         namespace = policy.metadata.namespace
         return Gap(Reason.BROKER_NOT_ALLOWED, f"MessageBroker {key} does not allow namespace {namespace}")
-    for need in sorted(policy.needs - broker.capabilities, key=list(_LACKS).index):
-        return Gap(Reason.BROKER_NOT_CAPABLE, f"MessageBroker {key} is of type {broker.spec.type}, {_LACKS[need]}")
+    lacks = lacking(policy, broker)
+    if lacks is not None:
+        return Gap(Reason.BROKER_NOT_CAPABLE, f"MessageBroker {key} is of type {broker.spec.type}, {lacks}")
     if broker.paused:
         return Gap(Reason.PAUSED, f"MessageBroker {key} is paused")
     return None
+
+
+def lacking(policy: BacklogPolicy | DeliveryPolicy, broker: MessageBroker) -> str | None:
+    """What the policy asks for and brokers of this type do not have, in half a sentence; the most important where it is more."""
+    return next((text for need, text in _LACKS.items() if need in policy.needs - broker.capabilities), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
@@ -130,6 +132,29 @@ def test_settings_that_cannot_be_audited() -> None:
     assert found is not None
     assert found.reason is Reason.BROKER_NOT_CAPABLE
     assert found.message == "MessageBroker shop/main is of type RabbitMQ, whose settings Floodwarden cannot audit"
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        pytest.param(
+            {"consumption": {"deliveryLimit": 5}}, "leave deliveryLimit out of spec.consumption", id="a limit of deliveries"
+        ),
+        pytest.param({"consumption": {"deadLetter": {}}}, "leave deadLetter out of spec.consumption", id="dead letters"),
+        pytest.param({"consumption": {"prefetchAtMost": 9}}, "leave prefetchAtMost out of spec.consumption", id="a prefetch"),
+        pytest.param({"transactions": {"checkMax": 15}}, "leave checkInterval and checkMax out", id="checks of transactions"),
+        pytest.param({"consumption": {"acknowledge": "AfterProcessing"}, "transactions": {}}, None, id="what Kafka has"),
+    ],
+)
+def test_what_brokers_of_a_type_lack(asked: dict[str, Any], text: str | None) -> None:
+    """It is refused and said, never silently left out."""
+    found = broker_obstacle(delivery_policy(**asked), store_of(broker()))
+    if text is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.reason is Reason.BROKER_NOT_CAPABLE
+        assert text in found.message
 
 
 def leading_to(cluster: str | None, name: str, *allowed: str) -> MessageBroker:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.manifests import Document, ManifestError, parsed
-from floodwarden.api.messagebroker import Capability, MessageBroker
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.cli.checking.secrets import secret_of
 from floodwarden.cluster.secrets import SecretData
+from floodwarden.sweep.binding import lacking
 from floodwarden.sweep.store import Key, key_of
 
 
@@ -103,10 +104,10 @@ def tasks(inputs: Inputs, bootstrap_servers: str | None = None) -> list[Task]:
     found = []
     for key, policies in by_broker.items():
         broker = inputs.brokers.get(key) or _stand_in(key, policies[0], bootstrap_servers, inputs)
-        if Capability.DELIVERY not in broker.capabilities:
-            why = f"MessageBroker {key} is of type {broker.spec.type}, whose settings Floodwarden cannot audit: correct brokerRef"
-            raise InputError(str(policies[0].place), why)
         for placed in policies:
+            lacks = lacking(placed.policy, broker)
+            if lacks is not None:
+                raise InputError(str(placed.place), f"MessageBroker {key} is of type {broker.spec.type}, {lacks}")
             namespace = placed.policy.metadata.namespace
             if key in inputs.brokers and not broker.allows(namespace):
                 why = f"MessageBroker {key} does not allow namespace {namespace}: add it to allowedNamespaces there"

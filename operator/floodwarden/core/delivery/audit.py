@@ -16,7 +16,7 @@ from floodwarden.core.delivery.effective import Effective, effective, gap_of, to
 from floodwarden.core.delivery.lint import lint, unproven
 from floodwarden.core.delivery.nodes import of_brokers, of_internal
 from floodwarden.core.delivery.producers import Writers
-from floodwarden.core.delivery.survey import BrokerFound, Change, Survey, TopicFound
+from floodwarden.core.delivery.survey import BrokerFound, Change, Placement, Survey, TopicFound
 from floodwarden.core.delivery.violations import (
     FACTOR,
     IN_SYNC,
@@ -241,10 +241,15 @@ def _of_placement(
         yield from _spread(topic, brokers)
     behind = [placement for placement in topic.placements if len(placement.in_sync) < len(placement.replicas)]
     if behind:
-        worst = min(behind, key=lambda placement: len(placement.in_sync))
-        found = f"{len(worst.in_sync)} of {len(worst.replicas)} in partitions {numbers(behind)}"
+        by_count: dict[tuple[int, int], list[Placement]] = defaultdict(list)
+        for placement in behind:
+            by_count[len(placement.in_sync), len(placement.replicas)].append(placement)
+        found = "; ".join(f"{here} of {all_} in partitions {numbers(some)}" for (here, all_), some in sorted(by_count.items()))
+        fewest = min(len(placement.in_sync) for placement in behind)
         reason = "a broker is down, or does not keep up: bring it back"
-        if wishes.min_in_sync is not None and len(worst.in_sync) < wishes.min_in_sync:
+        if fewest == 0:
+            reason = f"those without one can be neither written nor read: {reason}"
+        elif wishes.min_in_sync is not None and fewest < wishes.min_in_sync:
             reason = f"below the {wishes.min_in_sync} that are wanted in sync: {reason}"
         yield Violation(name_of(topic), IN_SYNC, "all", found, "topic", Action.REPORT, reason)
 
