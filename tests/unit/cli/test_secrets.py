@@ -52,6 +52,28 @@ def test_the_environment_stands_in_for_all_secrets() -> None:
     }
 
 
+OTHER_TYPES = {
+    "RabbitMQ": (
+        "{type: RabbitMQ, rabbitmq: {managementURL: 'https://rabbit:15671', credentialsSecretRef: {name: one},"
+        " caSecretRef: {name: ca}}}",
+        {"one": {"username": b"billing", "password": CANARY.encode()}, "ca": {"ca.crt": b"ca.pem"}},
+    ),
+    "RocketMQ": (
+        "{type: RocketMQ, rocketmq: {nameServers: ['names:9876'], tls: true, aclSecretRef: {name: one}, caSecretRef: {name: ca}}}",
+        {"one": {"accessKey": b"billing", "secretKey": CANARY.encode()}, "ca": {"ca.crt": b"ca.pem"}},
+    ),
+    "RocketMQ without ACLs": ("{type: RocketMQ, rocketmq: {nameServers: ['names:9876']}}", {}),
+}
+
+
+@pytest.mark.parametrize(("spec", "held"), OTHER_TYPES.values(), ids=OTHER_TYPES)
+def test_the_environment_stands_in_on_every_type(spec: str, held: dict[str, dict[str, bytes]]) -> None:
+    """By the same variables, under the keys that brokers of the type have."""
+    head = "apiVersion: floodwarden.dev/v1alpha1\nkind: MessageBroker\nmetadata: {name: main, namespace: shop}\nspec: "
+    secrets = secrets_for(parsed(MessageBroker, one(head + spec).body), {}, ALL, named)
+    assert {name: dict(secret.data) for name, secret in secrets.held.items()} == held
+
+
 def test_a_secret_in_the_files_wins() -> None:
     """And the environment is not asked for it."""
     held = {Key("shop", "kafka-credentials"): secret_of(one(f"{SECRET}stringData: {{username: a, password: b}}"))}

@@ -79,15 +79,17 @@ def secrets_for(
 
 def _named(broker: MessageBroker) -> Iterator[tuple[str, dict[str, str]]]:
     """Each Secret that is named, with the variables that stand in for its keys."""
-    assert broker.spec.kafka is not None, "others have no settings that can be checked: tasks refuses them"
-    security = broker.spec.kafka.security
-    credentials, ca, client = security.credentials_secret_ref, security.ca_secret_ref, security.client_certificate_secret_ref
-    if credentials is not None:
+    kafka, rabbitmq, rocketmq = broker.spec.kafka, broker.spec.rabbitmq, broker.spec.rocketmq
+    credentials = (kafka and kafka.security.credentials_secret_ref) or (rabbitmq and rabbitmq.credentials_secret_ref)
+    ca = (kafka and kafka.security.ca_secret_ref) or (rabbitmq and rabbitmq.ca_secret_ref) or (rocketmq and rocketmq.ca_secret_ref)
+    if credentials:
         yield credentials.name, {credentials.username_key: USERNAME, credentials.password_key: PASSWORD}
-    if ca is not None:
+    if ca:
         yield ca.name, {ca.key: CA_FILE}
-    if client is not None:
+    if kafka and (client := kafka.security.client_certificate_secret_ref):
         yield client.name, {client.cert_key: CERT_FILE, client.key_key: KEY_FILE}
+    if rocketmq and (acl := rocketmq.acl_secret_ref):
+        yield acl.name, {acl.access_key_key: USERNAME, acl.secret_key_key: PASSWORD}
 
 
 def _value(variable: str, given: str, read: Callable[[str], bytes]) -> bytes:
