@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -73,8 +74,13 @@ def check(
         raise wrong(error.what, str(error)) from None
     except SecretMissing as error:
         raise wrong("credentials", str(error)) from None
-    except (OSError, typer.Exit):
+    except typer.Exit:
         raise
+    except (OSError, KeyboardInterrupt) as error:  # 1 would say that brokers differ
+        if not isinstance(error, BrokenPipeError):
+            typer.echo(f"floodwarden: {error or 'interrupted'}: nothing was told", err=True)
+        _close_quietly()
+        raise typer.Exit(WRONG) from None
     except Exception as error:  # a bug: 1 would say that brokers differ, and the error's text may quote a Secret
         typer.echo("".join(traceback.format_tb(error.__traceback__)), err=True)
         typer.echo(
@@ -134,3 +140,9 @@ def _no_letter_is_too_strange() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _close_quietly() -> None:
+    """Let nothing be written any more: the interpreter flushes at its end, and would fail once more on a closed pipe."""
+    with suppress(OSError):  # no file of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

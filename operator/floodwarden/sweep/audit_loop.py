@@ -18,6 +18,7 @@ from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.cluster.events import ObjectRef
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
+from floodwarden.core.delivery.story import Audited
 from floodwarden.core.delivery.violations import listed
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
@@ -104,7 +105,8 @@ class AuditLoop:
             return
         began = clock.now()
         watches = list(self._watches(self.key))
-        self._audited = [watch.policy for watch in watches]
+        audited = [(watch, watch.policy) for watch in watches]
+        self._audited = [policy for _, policy in audited]
         active = [watch for watch in watches if not watch.policy.paused]
         # What was changed for a while is undone also when no policy is left to ask for it.
         unread = await self._ledger.read()
@@ -114,9 +116,12 @@ class AuditLoop:
             outcomes = await self._kind.outcomes(Asked(self._services, active, unread, paused))
         else:
             await self._kind.close()
-        for watch in watches:
-            if watch.current:
-                await watch.tell(outcomes.get(watch.policy.wishes.name, PAUSED))
+        for watch, policy in audited:
+            outcome = outcomes.get(policy.wishes.name, PAUSED)
+            if self._services.store.holds(policy):
+                await watch.tell(outcome)
+            elif isinstance(outcome, Audited):
+                watch.tell_done(outcome)  # all else is for the next audit to find, by the new spec
         if active:
             gaps = [outcome for outcome in outcomes.values() if isinstance(outcome, Gap)]
             if gaps:

@@ -19,12 +19,13 @@ from floodwarden.api.deliverypolicy import (
     ViolationStatus,
 )
 from floodwarden.api.resource import GROUP, VERSION
-from floodwarden.api.shared import bounded
+from floodwarden.api.shared import NamedOnes, bounded
 from floodwarden.cluster.events import ObjectRef
 from floodwarden.cluster.status import Resource as StatusResource
 from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Gap
-from floodwarden.core.delivery.story import Audited, Told, delivery_conditions, delivery_notices, told_after
+from floodwarden.core.conditions import Notice
+from floodwarden.core.delivery.story import Audited, Told, delivery_conditions, delivery_notices, done_notices, told_after
 from floodwarden.core.delivery.violations import Action, Violation
 from floodwarden.core.delivery.wishes import worded
 from floodwarden.core.reasons import Reason
@@ -61,6 +62,7 @@ class DeliveryWatch:
         self._checked = policy.status.checked
         self._violations = policy.status.violations
         self._count = policy.status.violation_count
+        self._restarts = policy.status.restart_required
         self._ours = Ours()
         self._written: dict[str, Any] | None = None
         self._not_before = float("-inf")
@@ -69,11 +71,6 @@ class DeliveryWatch:
         """Go on with a changed spec."""
         self.policy = policy
 
-    @property
-    def current(self) -> bool:
-        """Whether the spec that we go by is still the one in the store."""
-        return self._services.store.deliveries.get(self.key) is self.policy
-
     async def tell(self, outcome: Audited | Gap) -> None:
         """Conditions, Events, metrics, and the status when it is worth a write."""
         before = self._shown
@@ -81,12 +78,20 @@ class DeliveryWatch:
         if self._cut and isinstance(outcome, Audited):
             usual = (one for one in outcome.findings.violations if one.event is Reason.VIOLATION)
             self._told, self._cut = self._told | {one.key for one in usual}, False
-        for notice in delivery_notices(outcome, self._told, before, self._shown):
-            meta = self.policy.metadata
-            self._services.tell(notice, ObjectRef(f"{GROUP}/{VERSION}", "DeliveryPolicy", meta.namespace, meta.name, meta.uid))
+        self._post(delivery_notices(outcome, self._told, before, self._shown))
         self._told = told_after(outcome, self._told)
         self._services.metrics.delivery(self.key, outcome)
         await self._write(self._status(outcome))
+
+    def tell_done(self, outcome: Audited) -> None:
+        """Events of what an audit did by a spec that was edited meanwhile; what it found no longer matters."""
+        self._post(done_notices(outcome))
+        self._repaired = (*_repairs(outcome), *self._repaired)[:REPAIRS_KEPT]
+
+    def _post(self, notices: Iterable[Notice]) -> None:
+        meta = self.policy.metadata
+        for notice in notices:
+            self._services.tell(notice, ObjectRef(f"{GROUP}/{VERSION}", "DeliveryPolicy", meta.namespace, meta.name, meta.uid))
 
     def _status(self, outcome: Audited | Gap) -> DeliveryPolicyStatus:
         """What an audit found; where none could be made, what the last one found, and why it is no longer known."""
@@ -101,17 +106,8 @@ class DeliveryWatch:
             self._violations = tuple(_violation(one) for one in ranked[:MAX_VIOLATIONS])
             self._count = len(ranked)
             self._checked = Checked(at=now, topics=findings.topics, brokers=findings.brokers)
-            fresh = [
-                Repair(
-                    at=now,
-                    resource=_text(change.resource),
-                    setting=change.setting,
-                    found=_text(change.before),
-                    written=_text(worded(change.setting, change.value) if change.value else "not set"),
-                )
-                for change in outcome.written
-            ]
-            self._repaired = (*fresh, *self._repaired)[:REPAIRS_KEPT]
+            self._repaired = (*_repairs(outcome), *self._repaired)[:REPAIRS_KEPT]
+            self._restarts = _restarts(findings.violations)
             not_verified = [*(gap.message for gap in findings.gaps), *findings.unproven]
             warnings = findings.warnings
         return DeliveryPolicyStatus(
@@ -120,7 +116,7 @@ class DeliveryWatch:
             violation_count=self._count,
             violations=self._violations,
             repaired=self._repaired,
-            restart_required=bounded(_restarts(self._violations)),
+            restart_required=self._restarts,
             not_verified=bounded(not_verified),
             warnings=bounded(warnings),
             conditions=self._conditions,
@@ -165,8 +161,23 @@ def _violation(one: Violation) -> ViolationStatus:
     )
 
 
-def _restarts(violations: Iterable[ViolationStatus]) -> list[str]:
-    return sorted({one.resource for one in violations if one.action is Action.RESTART})
+def _restarts(violations: Iterable[Violation]) -> NamedOnes:
+    """The nodes of all differences, also of those that are not listed."""
+    return bounded(sorted({_text(one.resource) for one in violations if one.action is Action.RESTART}))
+
+
+def _repairs(outcome: Audited) -> list[Repair]:
+    now = clock.wall().replace(microsecond=0)
+    return [
+        Repair(
+            at=now,
+            resource=_text(change.resource),
+            setting=change.setting,
+            found=_text(change.before),
+            written=_text(worded(change.setting, change.value) if change.value else "not set"),
+        )
+        for change in outcome.written
+    ]
 
 
 def _text(text: str) -> str:

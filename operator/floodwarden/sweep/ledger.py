@@ -46,6 +46,7 @@ class BrokerLedger:
             self._kept = replace(self._kept, cluster=cluster or self._kept.cluster)
             return None
         name = self._page.name if self._page is not None else ""
+        self._page = None  # somebody may delete it, as is said below: read it again
         return LedgerProblem(
             f"settings are changed for a while on cluster {self._kept.cluster}, and bootstrapServers lead to {cluster}: "
             f"lead them back until it is undone, or delete ConfigMap {name} to forget it"

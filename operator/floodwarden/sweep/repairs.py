@@ -41,11 +41,7 @@ async def repaired(
         lost = Unknown(error.reason, f"it was written, but could not be read back: {error}")
         failed = {change: refused.get(change, lost) for change in wanted}
         return {name: Audited(findings, (), _of(name, wanted, failed)) for name, findings in judged.items()}
-    failed = {
-        change: refused.get(change) or _unchanged(change, left[name])
-        for change, name in wanted.items()
-        if change in refused or _still(change, left[name])
-    }
+    failed = {change: why for change, name in wanted.items() if (why := refused.get(change) or _against(change, left[name]))}
     for change, name in wanted.items():
         if change not in failed:
             _log.info("setting repaired", policy=name, of=change.resource, setting=change.setting, value=change.value)
@@ -61,10 +57,13 @@ def _of(name: str, wanted: Mapping[Change, str], failed: Mapping[Change, Unknown
     return {change: why for change, why in failed.items() if wanted[change] == name}
 
 
-def _still(change: Change, findings: Findings) -> bool:
-    return (change.resource, change.setting) in {(left.resource, left.setting) for left in findings.changes}
-
-
-def _unchanged(change: Change, findings: Findings) -> Unknown:
-    found = next(left.before for left in findings.changes if (left.resource, left.setting) == (change.resource, change.setting))
-    return Unknown(UnknownReason.BROKER_ERROR, f"the broker accepted it, but it reads back as {found}")
+def _against(change: Change, left: Findings) -> Unknown | None:
+    """What speaks against it that a change is there which the broker accepted."""
+    about = change.resource, change.setting
+    found = next((one.before for one in left.changes if (one.resource, one.setting) == about), None)
+    found = found or next((one.found for one in left.violations if one.key == about), None)
+    if found is not None:
+        return Unknown(UnknownReason.BROKER_ERROR, f"the broker accepted it, but it reads back as {found}")
+    if change.resource in left.unread:
+        return Unknown(UnknownReason.BROKER_ERROR, "the broker accepted it, but it could not be read back")
+    return None

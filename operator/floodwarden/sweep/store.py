@@ -108,6 +108,10 @@ class Store:
             self._rivals[_claim(renewed.target)][key_of(renewed)] = renewed
         return renewed
 
+    def holds(self, resource: Held) -> bool:
+        """Whether an object is still as it was: not edited, paused or deleted since."""
+        return self.held(type(resource)).get(key_of(resource)) is resource
+
     def told(self, resource: Object) -> tuple[int, Any] | None:
         """The newest version and status of an object that the API server told; None where it has not, or not of this one."""
         version, uid, status = self._newest.get((type(resource).__name__, key_of(resource)), (0, "", None))

@@ -59,7 +59,8 @@ OTHER_TYPES = {
         {"one": {"username": b"billing", "password": CANARY.encode()}, "ca": {"ca.crt": b"ca.pem"}},
     ),
     "RocketMQ": (
-        "{type: RocketMQ, rocketmq: {nameServers: ['names:9876'], tls: true, aclSecretRef: {name: one}, caSecretRef: {name: ca}}}",
+        "{type: RocketMQ, rocketmq: {nameServers: ['names:9876'], tls: true, aclSecretRef: {name: one},"
+        " caSecretRef: {name: ca}}}",
         {"one": {"accessKey": b"billing", "secretKey": CANARY.encode()}, "ca": {"ca.crt": b"ca.pem"}},
     ),
     "RocketMQ without ACLs": ("{type: RocketMQ, rocketmq: {nameServers: ['names:9876']}}", {}),

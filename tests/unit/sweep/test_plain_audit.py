@@ -43,6 +43,7 @@ class Rabbit:
     wanted: str | None = "limit 5"
     there: dict[str, str] = field(default_factory=dict)
     refuses: bool = False
+    forgets: bool = False  # it accepts what it does not keep
     requests: int = 0
     written_down: list[bool] = field(default_factory=list)  # whether it stood in the ledger when it was written
 
@@ -65,6 +66,8 @@ class Rabbit:
             return dict.fromkeys(changes, REFUSED)
         for change in changes:
             self.written_down.append(change.name in self.kept.text)
+            if self.forgets:
+                continue
             if change.value is None:
                 self.there.pop(change.name, None)
             else:
@@ -82,16 +85,17 @@ class World:
         self.rabbit = Rabbit(self.kept, **rabbit)
         self.told: list[Notice] = []
         self.may_write = True
+        self.edited = False  # the policies, since the audit began
 
     async def audit(self, *policies: Wishes, paused: frozenset[str] = frozenset()) -> dict[str, Audited]:
-        store = SimpleNamespace(deliveries_beside=lambda key, cluster: [])
+        store = SimpleNamespace(deliveries_beside=lambda key, cluster: [], holds=lambda policy: not self.edited)
         tell = lambda notice, *about: self.told.append(notice)  # noqa: E731
         services: Any = SimpleNamespace(store=store, may_write=lambda: self.may_write, tell=tell)
         book = ledger(self.kept)
         unread = await book.read()
         link: Any = SimpleNamespace(adapter=self._adapter)
         broker: Any = SimpleNamespace(metadata=ObjectMeta(namespace="shop", name="main", uid="1"))
-        watches: Any = [SimpleNamespace(policy=SimpleNamespace(wishes=one), current=True) for one in policies]
+        watches: Any = [SimpleNamespace(policy=SimpleNamespace(wishes=one)) for one in policies]
         outcomes = await PlainAudit(services, book, link, broker).outcomes(Asked(services, watches, unread, paused))
         found: dict[str, Audited] = {}
         for name, outcome in outcomes.items():
@@ -119,6 +123,22 @@ async def test_what_cannot_be_written_down_is_not_made() -> None:
     found = (await world.audit(SAFE))["shop/safe"]
     assert world.rabbit.there == {}
     assert ["written down" in why.detail for why in found.failed.values()] == [True]
+
+
+async def test_an_edited_policy_writes_nothing() -> None:
+    """What its old spec asked for is not what is wanted now."""
+    world = World()
+    world.edited = True
+    await world.audit(SAFE)
+    assert world.rabbit.there == {}
+
+
+async def test_what_reads_back_otherwise_is_told() -> None:
+    """That a broker accepted is not the proof."""
+    world = World(forgets=True)
+    found = (await world.audit(SAFE))["shop/safe"]
+    assert found.written == ()
+    assert ["reads back as not set" in why.detail for why in found.failed.values()] == [True]
 
 
 async def test_it_goes_with_its_policy() -> None:

@@ -19,6 +19,7 @@ from floodwarden.brokers.kafka.errors import RequestError, denied, from_code
 from floodwarden.brokers.kafka.moves import KafkaMoves
 from floodwarden.brokers.kafka.nodes import Nodes
 from floodwarden.brokers.kafka.producers import KafkaProducers
+from floodwarden.brokers.kafka.protocol_producers import TOPIC_UNKNOWN
 from floodwarden.brokers.kafka.security import Security
 from floodwarden.brokers.kafka.topics import NO_ID, Topics, address
 from floodwarden.brokers.kafka.unread import KafkaUnread
@@ -29,6 +30,7 @@ AUDIT_SECONDS: Final = 30.0
 SHOWN_SECONDS: Final = 5.0
 SHOWN_EVERY: Final = 0.1  # seconds
 BATCH: Final = 200  # topics in one request: what a node answers within a request's time
+INTERNAL: Final = frozenset({"__consumer_offsets", "__transaction_state"})
 INTERNAL_SETTINGS: Final = ("min.insync.replicas",)
 OWN: Final = (
     "auto.create.topics.enable",
@@ -94,12 +96,25 @@ class KafkaSettings:
         by_name = await self._values_of([topic.name for topic in topics], {*settings, *INTERNAL_SETTINGS})
         values = await asyncio.gather(*(self._broker_values(node) for node in nodes))
         return Survey(
-            topics={topic.name: _topic(topic, by_name[topic.name]) for topic in topics},
+            topics={**await self._hidden(known), **{topic.name: _topic(topic, by_name[topic.name]) for topic in topics}},
             brokers=tuple(_broker(node, present.get(node), found) for node, found in zip(nodes, values, strict=True)),
             requests=self._nodes.requests - sent_before,
             cluster=self._nodes.cluster,
             features=self._nodes.features,
         )
+
+    async def _hidden(self, known: protocol.Response) -> dict[str, TopicFound]:
+        """Kafka's own topics that the user may not see: metadata of all topics leaves them out without a word."""
+        missing = INTERNAL - {topic.name for topic in known.topics}
+        if not missing:
+            return {}
+        answer = await self._nodes.send_any(protocol.metadata(sorted(missing)))
+        refused = {
+            topic.name: denied(topic.error_code, f"topic {topic.name}", "Describe and DescribeConfigs on it")
+            for topic in answer.topics
+            if topic.error_code not in (0, TOPIC_UNKNOWN)  # there is none before the first commit or transaction
+        }
+        return {name: TopicFound(name, why, why, internal=True) for name, why in refused.items()}
 
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         """See ``SettingsBroker.write``; ends within 30 seconds."""
@@ -209,9 +224,14 @@ def _topic(found: protocol.Response, values: Values | Unknown) -> TopicFound:
     if found.error_code:
         return TopicFound(found.name, from_code(found.error_code, f"topic {found.name}"), values, internal=found.is_internal)
     entries = sorted(found.partitions, key=lambda entry: int(entry.partition_index))
-    placements = tuple(Placement(entry.partition_index, tuple(entry.replica_nodes), tuple(entry.isr_nodes)) for entry in entries)
+    placements = tuple(map(_placement, entries))
     incarnation = str(found.topic_id)
     return TopicFound(found.name, placements, values, internal=found.is_internal, id="" if incarnation == NO_ID else incarnation)
+
+
+def _placement(entry: protocol.Response) -> Placement:
+    led = entry.leader_id != protocol.NO_NODE
+    return Placement(entry.partition_index, tuple(entry.replica_nodes), tuple(entry.isr_nodes), led)
 
 
 def _broker(node: int, found: protocol.Response | None, values: Values | Unknown) -> BrokerFound:

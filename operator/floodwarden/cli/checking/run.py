@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from floodwarden.api.messagebroker import MessageBroker
@@ -11,7 +11,8 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.cli.checking.report import Outcome
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import audit
-from floodwarden.core.delivery.seen import with_seen
+from floodwarden.core.delivery.clients import AUTO_COMMIT, TRANSACTION_TIMEOUT, wanted_of
+from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
@@ -45,4 +46,15 @@ async def ask(broker: MessageBroker, secrets: Secrets, policies: Collection[Wish
         return {wishes.name: Gap(Reason(error.reason.value), str(error)) for wishes in looking}
     finally:
         await opened.close()
-    return {name: with_seen(findings, [brought[name] for brought in seen if name in brought]) for name, findings in found.items()}
+    apart = {wishes.name: Seen(unproven=tuple(_not_looked_at(wishes))) for wishes in looking}
+    return {
+        name: with_seen(findings, [apart[name], *(brought[name] for brought in seen if name in brought)])
+        for name, findings in found.items()
+    }
+
+
+def _not_looked_at(wishes: Wishes) -> Iterator[str]:
+    """What only the operator looks at: clients' own settings, in the pod templates of workloads."""
+    for wanted in wanted_of(wishes):
+        if wanted.setting in (AUTO_COMMIT, TRANSACTION_TIMEOUT):
+            yield f"{wanted.setting} {wanted.text}: clients set it, and their workloads are not looked at from here"

@@ -81,7 +81,9 @@ def _named(broker: MessageBroker) -> Iterator[tuple[str, dict[str, str]]]:
     """Each Secret that is named, with the variables that stand in for its keys."""
     kafka, rabbitmq, rocketmq = broker.spec.kafka, broker.spec.rabbitmq, broker.spec.rocketmq
     credentials = (kafka and kafka.security.credentials_secret_ref) or (rabbitmq and rabbitmq.credentials_secret_ref)
-    ca = (kafka and kafka.security.ca_secret_ref) or (rabbitmq and rabbitmq.ca_secret_ref) or (rocketmq and rocketmq.ca_secret_ref)
+    ca = (
+        (kafka and kafka.security.ca_secret_ref) or (rabbitmq and rabbitmq.ca_secret_ref) or (rocketmq and rocketmq.ca_secret_ref)
+    )
     if credentials:
         yield credentials.name, {credentials.username_key: USERNAME, credentials.password_key: PASSWORD}
     if ca:

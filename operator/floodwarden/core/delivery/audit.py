@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from floodwarden.core.assess import Gap
-from floodwarden.core.delivery.effective import Effective, effective, gap_of, told
+from floodwarden.core.delivery.effective import Effective, effective, gap_of, held_at_least, told
 from floodwarden.core.delivery.lint import lint, unproven
 from floodwarden.core.delivery.nodes import of_brokers, of_internal
 from floodwarden.core.delivery.producers import Writers
@@ -239,19 +239,32 @@ def _of_placement(
             found = f"{factor}" + (f" in partitions {numbers(few)}" if few and len(few) < len(topic.placements) else "")
             yield Violation(name_of(topic), FACTOR, f"≥ {wishes.factor}", found, "topic", action, reason)
         yield from _spread(topic, brokers)
-    behind = [placement for placement in topic.placements if len(placement.in_sync) < len(placement.replicas)]
+    behind = [placement for placement in topic.placements if not placement.whole]
     if behind:
-        by_count: dict[tuple[int, int], list[Placement]] = defaultdict(list)
-        for placement in behind:
-            by_count[len(placement.in_sync), len(placement.replicas)].append(placement)
-        found = "; ".join(f"{here} of {all_} in partitions {numbers(some)}" for (here, all_), some in sorted(by_count.items()))
-        fewest = min(len(placement.in_sync) for placement in behind)
-        reason = "a broker is down, or does not keep up: bring it back"
-        if fewest == 0:
-            reason = f"those without one can be neither written nor read: {reason}"
-        elif wishes.min_in_sync is not None and fewest < wishes.min_in_sync:
-            reason = f"below the {wishes.min_in_sync} that are wanted in sync: {reason}"
+        by_state: dict[str, list[Placement]] = defaultdict(list)
+        for placement in sorted(behind, key=_fewest_first):
+            here, all_ = len(placement.in_sync), len(placement.replicas)
+            by_state[f"{here} of {all_}" if placement.led else "no leader"].append(placement)
+        found = "; ".join(f"{state} in partitions {numbers(some)}" for state, some in by_state.items())
+        reason = _why_behind(wishes, topic, min(behind, key=_fewest_first), brokers)
         yield Violation(name_of(topic), IN_SYNC, "all", found, "topic", Action.REPORT, reason)
+
+
+def _fewest_first(placement: Placement) -> tuple[bool, int, int]:
+    return placement.led, len(placement.in_sync), placement.number
+
+
+def _why_behind(wishes: Wishes, topic: TopicFound, worst: Placement, brokers: Sequence[BrokerFound]) -> str:
+    """What the partition that is worst off means for those who write, and what to do."""
+    here, needed = len(worst.in_sync), held_at_least(topic, brokers)
+    reason = "a broker is down, or does not keep up: bring it back"
+    if not worst.led:
+        return f"what has no leader can be neither written nor read: {reason}"
+    if needed is not None and here < needed:
+        return f"below its {MIN_IN_SYNC} {needed}, so writes with acks=all are refused: {reason}"
+    if wishes.min_in_sync is not None and here < wishes.min_in_sync:
+        return f"below the {wishes.min_in_sync} that are wanted in sync: {reason}"
+    return reason
 
 
 def _spread(topic: TopicFound, brokers: Sequence[BrokerFound]) -> Iterator[Violation]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Value
-from floodwarden.core.delivery.violations import name_of, named_brokers, text_of
-from floodwarden.core.delivery.wishes import Requirement, worded
+from floodwarden.core.delivery.violations import MIN_IN_SYNC, name_of, named_brokers, text_of
+from floodwarden.core.delivery.wishes import Relation, Requirement, worded
 from floodwarden.core.observation import Unknown
 from floodwarden.core.reasons import Reason
 
@@ -67,6 +67,15 @@ def effective(topic: TopicFound, need: Requirement, brokers: Sequence[BrokerFoun
             whose = name_of(topic) if one.node is None else f"broker {one.node}"
             gaps.append(Gap(Reason.BROKER_ERROR, f"{one.key} of {whose} cannot be understood"))
     return found
+
+
+def held_at_least(topic: TopicFound, brokers: Sequence[BrokerFound]) -> int | None:
+    """How many copies must be in sync on the strictest node for a write with acks=all; None where that is not known."""
+    if isinstance(topic.values, Unknown) or MIN_IN_SYNC not in topic.values:
+        return None
+    found = effective(topic, Requirement(MIN_IN_SYNC, Relation.AT_LEAST, "1"), brokers, [])
+    texts = [one.value.text for one in found.held] if found is not None else []
+    return max((int(text) for text in texts if text is not None and text.isdecimal()), default=None)
 
 
 def _inherited(setting: str, ids: Iterable[int], brokers: Sequence[BrokerFound], gaps: list[Gap]) -> Iterator[Held]:

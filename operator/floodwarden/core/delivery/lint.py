@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from floodwarden.core.delivery.effective import effective
+from floodwarden.core.delivery.effective import effective, held_at_least
 from floodwarden.core.delivery.producers import UNKNOWN_TO_BROKERS
 from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Values
-from floodwarden.core.delivery.violations import UNCLEAN, listed
+from floodwarden.core.delivery.violations import MIN_IN_SYNC, UNCLEAN, listed
 from floodwarden.core.delivery.wishes import RETENTION, TIMESTAMPS, Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown
 
@@ -24,6 +24,11 @@ def lint(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerF
             yield f"replication.factor {factor} puts copies into the same rack: there are {len(racks)}"
     if factor is not None and in_sync == factor:
         yield f"replication.minInSync {in_sync} equals the factor: writes stop whenever one broker restarts"
+    yield from _without_reserve(wishes, topics, brokers)
+    literal = [name for name in wishes.names if not set("*?[") & set(name)]
+    missing = sorted(set(literal) - {topic.name for topic in topics})
+    if missing and topics:
+        yield f"no topic matches {listed(missing)}: correct spec.match, or create the topic"
     if wishes.acks in ("Leader", "None"):
         if in_sync is not None and in_sync > 1:
             yield f"acks {wishes.acks} does not wait for replicas: minInSync {in_sync} protects nothing that is written so"
@@ -33,6 +38,20 @@ def lint(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerF
     if wishes.flush == "Sync" and (in_sync or 1) < 2:
         yield "flush Sync alone keeps messages on one disk: a lost disk loses them; add replication with minInSync 2"
     yield from _doubtful_times(wishes, topics, brokers)
+
+
+def _without_reserve(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:
+    """Topics that ask for as many copies in sync as they have, whatever the policy asks for."""
+    if wishes.factor is None and wishes.min_in_sync is None:
+        return
+    names = [
+        topic.name
+        for topic in topics
+        if not isinstance(topic.placements, Unknown)
+        and any(1 < len(placement.replicas) == held_at_least(topic, brokers) for placement in topic.placements)
+    ]
+    if names:
+        yield f"{MIN_IN_SYNC} of {listed(names)} equals the replicas there: writes stop whenever one broker restarts"
 
 
 def _doubtful_times(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:

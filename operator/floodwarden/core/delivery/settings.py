@@ -272,9 +272,26 @@ EXPLAINED: tuple[Explained, ...] = (
 )
 
 
+# What brokers call what topics get from them, and fields that belong to a setting: each is explained with it.
+_WITH = {
+    "log.cleanup.policy": "cleanup.policy",
+    "log.flush.scheduler.interval.ms": "flush.ms",
+    "log.message.timestamp.type": "retention.ms",
+    "log.retention.bytes": "retention.bytes",
+    "log.retention.hours": "retention.ms",
+    "log.retention.minutes": "retention.ms",
+    "log.retention.ms": "retention.ms",
+    "message.timestamp.type": "retention.ms",
+    "offsets.retention.minutes": "committed offsets",
+    "spec.replication.moveRate": "replication factor",
+    "moveRate": "replication factor",
+}
+
+
 def explained(name: str) -> Explained | None:
     """The setting of that name, or of that field or its end; case, spaces and dots may be written in any way."""
     wanted = _bare(name)
+    wanted = next((_bare(other) for with_it, other in _WITH.items() if _bare(with_it) == wanted), wanted)
     return next((one for one in EXPLAINED if wanted in _names(one)), None)
 
 

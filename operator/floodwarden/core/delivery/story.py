@@ -79,6 +79,13 @@ def summary(violations: tuple[Violation, ...]) -> str:
     return f"{counted}: {named}{more}"
 
 
+def done_notices(outcome: Audited) -> Iterator[Notice]:
+    """The Events of what an audit did, or could not do; the rest of it says what is."""
+    yield from outcome.notices
+    yield from _bounded([_repaired(change) for change in outcome.written])
+    yield from _bounded([_failed(change, why) for change, why in outcome.failed.items()])
+
+
 def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, after: Conditions) -> Iterator[Notice]:
     """The Events of one audit: what was repaired or could not be, differences that are new, and how conditions turned."""
     if isinstance(outcome, Audited):

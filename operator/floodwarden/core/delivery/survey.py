@@ -39,11 +39,17 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One partition's replicas and those of them that are in sync, by node id."""
+    """One partition's replicas and those of them that are in sync, by node id; ``led``: whether one of them is its leader."""
 
     number: int
     replicas: tuple[int, ...]
     in_sync: tuple[int, ...]
+    led: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has its leader and all copies."""
+        return self.led and len(self.in_sync) == len(self.replicas)
 
 
 @dataclass(frozen=True, slots=True)

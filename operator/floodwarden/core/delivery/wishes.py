@@ -8,6 +8,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
+from floodwarden.core.delivery.violations import MIN_IN_SYNC
+
 RETENTION: Final = "retention.ms"
 TIMESTAMPS: Final = "message.timestamp.type"
 _UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}  # in milliseconds
@@ -143,7 +145,11 @@ class Wishes:
     def settings(self) -> frozenset[str]:
         """Which settings of topics an audit needs to know."""
         asked = {need.setting for need in self.requirements}
-        return frozenset({*asked, TIMESTAMPS} if RETENTION in asked else asked)
+        if RETENTION in asked:
+            asked.add(TIMESTAMPS)
+        if self.factor is not None:  # how few in sync stop the writes
+            asked.add(MIN_IN_SYNC)
+        return frozenset(asked)
 
     def matches(self, topic: str) -> bool:
         """Whether a topic is one that the policy speaks of: ``*`` and ``?`` stand for any characters, case counts."""

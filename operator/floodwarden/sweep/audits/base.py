@@ -30,8 +30,9 @@ class Asked:
         self, services: Services, watches: Collection[DeliveryWatch], unread: LedgerProblem | None, paused: frozenset[str]
     ) -> None:
         self._services = services
-        self.watches = {watch.policy.wishes.name: watch for watch in watches}
-        self.wishes: list[Wishes] = [watch.policy.wishes for watch in watches]
+        # As they are now: a watch goes on with an edited spec while the audit is still about this one.
+        self.policies = {watch.policy.wishes.name: watch.policy for watch in watches}
+        self.wishes: list[Wishes] = [policy.wishes for policy in self.policies.values()]
         self._enforcing = {one.name for one in self.wishes if one.enforces}
         self.paused = paused
         self.gaps: list[Gap] = []
@@ -46,7 +47,7 @@ class Asked:
     def may_act(self, name: str) -> bool:
         """Whether a policy may write now: one that was edited, paused or deleted meanwhile may not, nor a replica without its
         share."""
-        return self.may_undo() and name in self.watches and self.watches[name].current
+        return self.may_undo() and name in self.policies and self._services.store.holds(self.policies[name])
 
     def may_undo(self) -> bool:
         """Whether what was changed for a while may be undone now."""

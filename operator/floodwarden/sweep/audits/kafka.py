@@ -10,8 +10,9 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings, audit
 from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.owned import KafkaTopic, named
-from floodwarden.core.delivery.survey import Change, Survey
+from floodwarden.core.delivery.survey import Change, Survey, TopicFound
 from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
 from floodwarden.sweep.audits.base import Asked, Outcomes
@@ -58,8 +59,8 @@ class KafkaAudit:
                 """Topics that were written as they are now, all else as it was: a settled policy costs no second look."""
                 topics = {change.name for change in written}
                 fresh = await adapter.survey(topics.__contains__, settings)
-                others = {name: topic for name, topic in survey.topics.items() if name not in topics}
-                return replace(fresh, topics={**others, **fresh.topics})
+                before = {name: _gone(topic) if name in topics else topic for name, topic in survey.topics.items()}
+                return replace(fresh, topics={**before, **fresh.topics})
 
             audited = await repaired(survey, judge, lambda wanted: adapter.write(list(wanted)), again, asked.may_act)
         except BrokerError as error:
@@ -72,7 +73,7 @@ class KafkaAudit:
             at=clock.wall().timestamp(),
             owners=owners,
             kafka_topics=kafka_topics,
-            resources={name: watch.policy for name, watch in asked.watches.items()},
+            resources=asked.policies,
             may_act=asked.may_act,
             may_undo=asked.may_undo,
             paused=asked.paused,
@@ -104,3 +105,8 @@ class KafkaAudit:
             asked.hold(Gap(Reason.AUDIT_PARTIAL, found))
             return {}
         return found
+
+
+def _gone(topic: TopicFound) -> TopicFound:
+    """A topic that is not there any more when it is read back."""
+    return replace(topic, values=Unknown(UnknownReason.TOPIC_MISSING, f"topic {topic.name} is gone since it was written to"))

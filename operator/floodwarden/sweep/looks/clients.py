@@ -29,6 +29,7 @@ from floodwarden.sweep.looks.workloads import LabelledWorkloads, Shown
 
 _log = structlog.get_logger(__name__)
 
+_WITHDRAWN = "is empty now: the policy asks nothing of clients any more, and those that mount it go by their own settings"
 Named = tuple[str, str]
 """A ConfigMap by namespace and name."""
 
@@ -50,6 +51,7 @@ class ClientsLook:
         self._config_maps = config_maps
         self._calls = calls
         self._workloads = LabelledWorkloads(workloads)
+        self._settled: set[tuple[str, int]] = set()  # specs that ask nothing of clients, for which nothing is published
         self._configs: dict[Named, tuple[str, Config]] = {}  # with the version: a text is read once as long as it is the same
 
     def settings(self, policies: Collection[Wishes]) -> Collection[str]:
@@ -68,7 +70,30 @@ class ClientsLook:
             published = await self._publish(wishes, wanted[wishes.name], round, gathered)
             shown = self._shown(policy, gathered)
             seen[wishes.name] = _joined(published, await self._workloads.look(wishes, wanted[wishes.name], round, shown))
+        silent = [wishes for wishes in round.policies if not wanted[wishes.name]]
+        of_silent = {(one.name, round.resources[one.name].metadata.generation): one for one in silent}
+        self._settled &= of_silent.keys()
+        for spec, wishes in of_silent.items():
+            if spec not in self._settled:
+                seen[wishes.name], settled = await self._withdraw(wishes, round)
+                self._settled |= {spec} if settled else set()
         return seen
+
+    async def _withdraw(self, wishes: Wishes, round: Round) -> tuple[Seen, bool]:
+        """Empty what was published for a policy that asks nothing of clients any more; whether that needs no further look."""
+        policy = round.resources[wishes.name]
+        meta = policy.metadata
+        name = name_of_settings(meta.name)
+        found = await self._read(meta.namespace, name) if name is not None else None
+        if found is None or isinstance(found, ConfigMapProblem):
+            return Seen(), found is None or found.reason is not Reason.API_SERVER_UNREACHABLE
+        taken = step(found, meta.uid, {}, acts=wishes.acts)
+        if taken in (Step.FOREIGN, Step.NONE):
+            return Seen(), True
+        if taken is Step.WRITE and round.may_act(wishes.name):
+            return await self._write(policy, found.name, found, {}), False  # the next audit sees that it is empty
+        wrong = told(found, {}, taken)
+        return Seen(violations=(wrong,) if wrong is not None else ()), False
 
     async def _gather(self, policies: Sequence[DeliveryPolicy]) -> _Gathered:
         namespaces = sorted({policy.metadata.namespace for policy in policies})
@@ -141,7 +166,7 @@ class ClientsLook:
             what = "has the settings that clients are to use: mount it, or take variables from it"
         else:
             written = await self._config_maps.replace(found, data)
-            what = "was put right: it has the settings that clients are to use"
+            what = "was put right: it has the settings that clients are to use" if data else _WITHDRAWN
         if isinstance(written, ConfigMapProblem) and written.denied:
             return Seen(unproven=(f"client settings are not published: {written.message}",))
         if isinstance(written, ConfigMapProblem):

@@ -86,6 +86,7 @@ class Guarding:
     async def look(self, round: Round) -> Mapping[str, Seen]:
         """See ``Look.look``."""
         asking = [one for one in round.policies if one.guarded or one.acknowledged_late]
+        self._named = {one.name: self._named[one.name] for one in asking if one.name in self._named}
         if not asking and not self._entries:
             self._spells, self._named, self._waited_for = NONE, {}, set()
             return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -11,6 +11,7 @@ from floodwarden.core.delivery.audit import audit
 from floodwarden.core.delivery.survey import BrokerFound, Change, Source, TopicFound, Value
 from floodwarden.core.delivery.violations import FACTOR, IN_SYNC, MIN_IN_SYNC, UNCLEAN, Action
 from floodwarden.core.delivery.wishes import Requirement, Wishes
+from floodwarden.core.observation import Unknown
 from tests.support.delivery import (
     CLEAN,
     DAY,
@@ -301,12 +302,7 @@ class TestReplicas:
         ("in_sync", "found", "begins"),
         [
             pytest.param([(0, 1, 2), (0, 1)], "2 of 3 in partitions 1", "a broker is down", id="enough for producers"),
-            pytest.param(
-                [(0,), (0, 1)], "1 of 3 in partitions 0; 2 of 3 in partitions 1", "below the 2", id="too few for producers"
-            ),
-            pytest.param(
-                [(), (0, 1)], "0 of 3 in partitions 0; 2 of 3 in partitions 1", "those without one can", id="one is gone"
-            ),
+            pytest.param([(0,), (0, 1)], "1 of 3 in partitions 0; 2 of 3 in partitions 1", "below its", id="too few to write"),
         ],
     )
     def test_behind(self, in_sync: Sequence[Sequence[int]], found: str, begins: str) -> None:
@@ -316,6 +312,24 @@ class TestReplicas:
         assert (violation.setting, violation.wanted, violation.found) == (IN_SYNC, "all", found)
         assert violation.action is Action.REPORT
         assert violation.reason.startswith(begins)
+
+
+def test_more_in_sync_than_there_are_are_asked_for() -> None:
+    """By the topic itself: what the policy asks for is fulfilled, and writes stop all the same."""
+    held = topic(on=[(0, 1, 2)], in_sync=[(0, 1)], own={MIN_IN_SYNC: "3"})
+    violation = the(of_topics(audited(wishes(factor=3, min_in_sync=2), survey(held))))
+    assert violation.reason.startswith("below its min.insync.replicas 3, so writes with acks=all are refused")
+
+
+def test_a_partition_without_a_leader() -> None:
+    """Also where all of its copies are in sync, as when the only disk that has it is gone."""
+    held = topic(on=[(0,), (1,)], own={MIN_IN_SYNC: "1"})
+    placements = held.placements
+    assert not isinstance(placements, Unknown)
+    lost = replace(held, placements=(replace(placements[0], led=False), placements[1]))
+    violation = the([one for one in of_topics(audited(wishes(factor=1), survey(lost))) if one.setting == IN_SYNC])
+    assert violation.found == "no leader in partitions 0"
+    assert violation.reason.startswith("what has no leader can be neither written nor read")
 
 
 def test_the_broken_nodes_are_told_to_each_policy_that_asks() -> None:

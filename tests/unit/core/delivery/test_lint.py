@@ -10,6 +10,7 @@ from floodwarden.core.delivery.lint import lint, unproven
 from floodwarden.core.delivery.survey import BrokerFound, TopicFound
 from floodwarden.core.delivery.violations import UNCLEAN
 from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.observation import Unknown
 from tests.support.delivery import CLEAN, DENIED, KEPT, broker, lost, topic, wishes
 
 THREE = [broker(node) for node in range(3)]
@@ -77,6 +78,7 @@ def test_lint(policy: Wishes, brokers: Sequence[BrokerFound], says: list[str]) -
     assert list(lint(policy, [], brokers)) == says
 
 
+STOPS = "writes stop whenever one broker restarts"
 TIMES = "message.timestamp.type"
 CREATED = topic("created", {TIMES: "CreateTime"})
 APPENDED = topic("appended", {TIMES: "LogAppendTime"})
@@ -114,3 +116,33 @@ def test_what_controllers_decide(policy: Wishes, own: dict[str, str], brokers: S
     """What dedicated controllers hold cannot be asked, and is not taken for what brokers say."""
     said = [one for one in unproven(policy, [topic("orders", own)], brokers) if one.startswith(f"{UNCLEAN} of orders: where")]
     assert bool(said) is told
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "names"),
+    [
+        pytest.param(wishes(factor=3), {"min.insync.replicas": "3"}, "orders", id="as many as there are"),
+        pytest.param(wishes(factor=3), {"min.insync.replicas": "2"}, None, id="one may be away"),
+        pytest.param(wishes(CLEAN), {"min.insync.replicas": "3"}, None, id="nobody asks for copies"),
+        pytest.param(wishes(factor=3), DENIED, None, id="what is not known"),
+    ],
+)
+def test_topics_without_a_reserve(policy: Wishes, own: dict[str, str] | Unknown, names: str | None) -> None:
+    """Whatever the policy asks for: the topic itself stops its writes with the first broker that restarts."""
+    said = [one for one in lint(policy, [topic("orders", own)], THREE) if "equals the replicas there" in one]
+    assert said == ([f"min.insync.replicas of {names} equals the replicas there: {STOPS}"] if names else [])
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        pytest.param(["orders", "payments"], "payments", id="one of two"),
+        pytest.param(["orders", "pay*"], None, id="a pattern may match nothing yet"),
+        pytest.param(["payments"], None, id="none at all is told in the condition"),
+    ],
+)
+def test_a_name_that_no_topic_has(names: Sequence[str], missing: str | None) -> None:
+    """All is as asked for would be said of topics that do not exist."""
+    topics = [topic("orders")] if "orders" in names else []
+    said = [one for one in lint(wishes(names=names), topics, THREE) if one.startswith("no topic matches")]
+    assert said == ([f"no topic matches {missing}: correct spec.match, or create the topic"] if missing else [])

@@ -89,9 +89,31 @@ def reasons(seen: Seen) -> list[Reason]:
 
 
 async def test_nobody_is_asked_unless_a_policy_wants_it(site: Site) -> None:
-    """A policy for topics alone costs no request."""
+    """A policy for topics alone costs one request for each spec: there may be what an earlier spec had published."""
+    assert await site.look(policy(retention={"atLeast": "1h"})) == Seen()
+    assert len(site.api.requests) == 1
     assert await site.look(policy(retention={"atLeast": "1h"})) == Seen()
     assert site.api.requests == []
+
+
+async def test_what_is_not_asked_for_any_more_is_emptied(site: Site) -> None:
+    """Those that mount it would go on with the settings of a policy that no longer speaks of them."""
+    await site.look(policy(**CLIENTS))
+    later = policy(generation=2, retention={"atLeast": "1h"})
+    kept = await site.look(later, may_act=False)
+    assert (kept.notices, site.api.written()) == ((), [])
+    assert reasons(await site.look(later)) == [Reason.CLIENT_SETTINGS_PUBLISHED]
+    assert site.api.objects["/api/v1/namespaces/shop/configmaps/safe-client-settings"]["data"] == {}
+    assert await site.look(later) == Seen()
+    await site.look(later)
+    assert site.api.requests == []
+
+
+async def test_another_ones_config_map_is_not_emptied(site: Site) -> None:
+    """It has the name, but does not belong to the policy."""
+    site.config_map("safe-client-settings", {"a": "b"})
+    assert await site.look(policy(retention={"atLeast": "1h"}, mode="Enforce")) == Seen()
+    assert site.api.written() == []
 
 
 async def test_requests_do_not_grow_with_workloads(site: Site) -> None:

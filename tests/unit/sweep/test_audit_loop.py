@@ -1,0 +1,133 @@
+"""One audit after the other: what becomes of a policy that is edited, paused or deleted while it is audited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from floodwarden.api.deliverypolicy import MAX_VIOLATIONS, DeliveryPolicy
+from floodwarden.cluster.status import StatusOutcome, StatusResult
+from floodwarden.core.assess import Gap
+from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.story import Audited
+from floodwarden.core.delivery.survey import Change
+from floodwarden.core.delivery.violations import Action, Violation
+from floodwarden.core.reasons import Reason
+from floodwarden.sweep.audit_loop import AuditLoop
+from floodwarden.sweep.audits.base import Asked
+from floodwarden.sweep.delivery_watch import DeliveryWatch
+from floodwarden.sweep.store import Store
+from tests.support.resources import broker, delivery_policy
+from tests.unit.sweep.test_ledger import Kept
+
+CHANGE = Change("orders", "min.insync.replicas", "2", "1")
+DONE = Audited(Findings(1, 3), written=(CHANGE,))
+
+
+class Metrics:
+    """Takes whatever it is told."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+class Office:
+    """The services of one process: what is written and told is kept here."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.metrics = Metrics()
+        self.ledgers = Kept()
+        self.topic_owners = self.workloads = self.config_maps = self.secrets = None
+        self.calls = asyncio.Semaphore(1)
+        self.statuses: list[dict[str, Any]] = []
+        self.told: list[Reason] = []
+
+    def may_write(self) -> bool:
+        return True
+
+    def tell(self, notice: Any, *about: object) -> None:
+        self.told.append(notice.reason)
+
+    async def write_status(self, resource: object, namespace: str, name: str, uid: str, status: dict[str, Any]) -> Any:
+        self.statuses.append(status)
+        return StatusResult(StatusOutcome.WRITTEN, "2")
+
+
+class Slow:
+    """An audit in the middle of which something happens."""
+
+    requests = 1
+
+    def __init__(self, outcome: Audited | Gap, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._outcome, self._meanwhile = outcome, meanwhile
+        self.might_write: list[bool] = []
+
+    async def outcomes(self, asked: Asked) -> dict[str, Audited | Gap]:
+        (name,) = asked.policies
+        self.might_write.append(asked.may_act(name))
+        self._meanwhile()
+        self.might_write.append(asked.may_act(name))
+        return {name: self._outcome}
+
+    async def close(self) -> None: ...
+
+
+async def audited(office: Office, policy: DeliveryPolicy, slow: Slow) -> DeliveryWatch:
+    """One audit by a loop of which all but the brokers is real."""
+    office.store.put(broker())
+    office.store.put(policy)
+    services: Any = office
+    watch = DeliveryWatch(office.store.renewed(policy), services)
+    loop = AuditLoop(broker(), services, lambda _: [watch])
+    loop._kind = slow
+    await loop._audit()
+    return watch
+
+
+async def test_an_edited_policy_is_not_written_nor_told_by_its_old_spec() -> None:
+    """What was done is told; that the new spec is fulfilled is for the next audit to find."""
+    office, policy = Office(), delivery_policy(mode="Enforce")
+
+    def edited() -> None:
+        later = delivery_policy(mode="Audit")
+        office.store.put(later.model_copy(update={"metadata": later.metadata.model_copy(update={"generation": 2})}))
+
+    slow = Slow(DONE, edited)
+    await audited(office, policy, slow)
+    assert slow.might_write == [True, False]
+    assert office.statuses == []
+    assert office.told == [Reason.REPAIRED]
+
+
+async def test_a_deleted_policy() -> None:
+    """The same."""
+    office, policy = Office(), delivery_policy(mode="Enforce")
+    slow = Slow(DONE, lambda: office.store.deliveries.clear())
+    await audited(office, policy, slow)
+    assert slow.might_write == [True, False]
+    assert office.statuses == []
+
+
+async def test_a_policy_that_stays() -> None:
+    """Its status says what was found and done."""
+    office = Office()
+    await audited(office, delivery_policy(mode="Enforce"), Slow(DONE))
+    (status,) = office.statuses
+    assert [one["setting"] for one in status["repaired"]] == ["min.insync.replicas"]
+    assert office.told == [Reason.REPAIRED, Reason.COMPLIANT]
+
+
+async def test_nodes_to_restart_are_told_whatever_is_listed() -> None:
+    """The list of differences is cut, with those that people must look at first."""
+    few = [Violation(f"topic t{number}", "s", "1", "0", "topic", Action.REPORT, "why") for number in range(MAX_VIOLATIONS)]
+    node = Violation("broker 0", "default.replication.factor", "3", "1", "file", Action.RESTART, "why")
+    office = Office()
+    watch = await audited(office, delivery_policy(), Slow(Audited(Findings(60, 3, violations=(*few, node)))))
+    (status,) = office.statuses
+    assert status["violationCount"] == MAX_VIOLATIONS + 1
+    assert len(status["violations"]) == MAX_VIOLATIONS
+    assert status["restartRequired"] == ["broker 0"]
+    await watch.tell(Gap(Reason.BROKER_UNREACHABLE, "away"))
+    assert office.statuses[-1]["restartRequired"] == ["broker 0"]
