@@ -2,8 +2,8 @@
 
 From the outside in: ``adapter`` (one sweep) → ``members`` → ``groups``, ``topics``, ``commits``, ``offsets`` (what is read) →
 ``brokers`` and ``names`` (whom to ask) → ``links`` (every address, with backoff) → ``connection`` (one socket) → ``frames``,
-``bodies`` and ``signing`` (the bytes); ``requests`` has the codes, ``errors`` translates what servers answer. An audit: ``settings``
-→ ``configs`` and ``halves``, over the same brokers.
+``bodies`` and ``signing`` (the bytes); ``requests`` has the codes, ``errors`` translates what servers answer. An audit:
+``settings`` → ``configs`` and ``halves``, over the same brokers.
 """
 
 from floodwarden.brokers.rocketmq.adapter import RocketMQBroker

@@ -131,7 +131,7 @@ class RocketMQSettings:
         return BrokerSet(name, tuple(servers), topics, _retries(groups), _readers(committed), transactions)
 
     async def _topics(self, places: Sequence[_Place]) -> tuple[_Place, Mapping[str, TopicOn] | Unknown]:
-        """The topics of a set as the first of its brokers that answers tells them, the master before its slaves; and who it was."""
+        """Who tells the topics of a set, the first of its brokers that answers, the master before its slaves; and the topics."""
         failures: list[Unknown] = []
         for place in places:
             told = await self._configs.topics(place.address, place.who)
