@@ -167,7 +167,7 @@ def test_every_broker_is_told() -> None:
     """A slave that is not as its master is found, by its own name and address; so is the set beside it."""
     other = Server("broker-b (10.0.0.3:10911)", 0, BY_DEFAULT, in_sync=0)
     what = RocketMQFound(
-        (*found(server(), slave(BY_DEFAULT | {"brokerRole": "SLAVE"})).sets, *found(other, name="broker-b").sets)
+        (*found(server(), slave({**BY_DEFAULT, "brokerRole": "SLAVE"})).sets, *found(other, name="broker-b").sets)
     )
     assert [line[:2] for line in told(SYNC, what)] == [
         (f"broker {SLAVE}", "flushDiskType"),
