@@ -92,7 +92,11 @@ def _findings(wishes: Wishes, found: RocketMQFound, rivals: Rivals) -> Findings:
             account.lacks(some.topics, EVERYTHING)
         for server in some.servers:
             _of_server(wishes, server, rivals, account)
-        if isinstance(some.topics, Unknown) or not matched(wishes, some):
+        if not any(server.number == MASTER for server in some.servers):
+            # Name servers forget one that was killed at once, and its settings are in its file still.
+            why = f"broker {some.name} has no master: what it is set to is not known; bring it back, see mqadmin clusterList"
+            account.lacks(Unknown(UnknownReason.NO_LEADER, why), NODES)
+        if isinstance(some.topics, Unknown):
             continue
         _of_copies(wishes, some, account)
         _of_transactions(wishes, some, account)
@@ -182,9 +186,6 @@ def _of_copies(wishes: Wishes, some: BrokerSet, account: _Account) -> None:
         violation = Violation(resource, COPIES, f"≥ {least}", str(len(there)), "name servers", Action.REPORT, reason)
         account.violations.append(violation)
     masters = [server for server in some.servers if server.number == MASTER]
-    if not masters:
-        why = f"broker {some.name} has no master: how many slaves are in sync is not known"
-        account.lacks(Unknown(UnknownReason.NO_LEADER, why), NODES)
     slaves = len(some.servers) - len(masters)
     for master in masters:
         if isinstance(master.in_sync, Unknown):

@@ -230,7 +230,7 @@ UNKNOWN: Mapping[str, tuple[Wishes, RocketMQFound, set[str]]] = {
     "a number": (wishes(kept_for=DAY), found(server({**SAFE, "fileReservedTime": "many"})), {NODES}),
     "the topics of a set": (SYNC, found(server(), topics=AWAY), {EVERYTHING}),
     "who is in sync": (SYNCHRONOUS, found(server(in_sync=AWAY), slave()), {NODES}),
-    "a set without a master": (SYNCHRONOUS, found(slave()), {NODES}),
+    "a set without a master": (wishes(kept_for=DAY), found(slave()), {NODES}),
     "transactions": (CHECKS, found(server(CALM_CONFIG), transactions=AWAY), {NODES}),
     "who reads": (wishes(reading=ReadingWishes(delivery_limit=5)), found(server(), readers=AWAY), {EVERYTHING}),
     "groups": (wishes(reading=ReadingWishes(delivery_limit=5)), found(server(), retries=AWAY), {EVERYTHING}),
