@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -192,7 +192,7 @@ BAD = {
         '{"topicConfigTable":{"orders":{"perm":"6"}},"subscriptionGroupTable":{"g":{}},"inSyncSlaveNums":true}'
     ),
 }
-PARTS = {
+PARTS: Mapping[int, Callable[[BrokerSet], object]] = {
     requests.GET_BROKER_CONFIG: lambda some: some.servers[0].config,
     requests.GET_ALL_SUBSCRIPTIONGROUP_CONFIG: lambda some: some.retries,
     requests.GET_ALL_CONSUMER_OFFSET: lambda some: some.readers,
