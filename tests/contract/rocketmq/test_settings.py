@@ -26,6 +26,8 @@ from tests.contract.cluster.eventually import eventually
 from tests.contract.rocketmq.real_rocketmq import SEND_MESSAGE, RealRocketMQ
 
 HOUR = 3_600_000
+# What a master answers: the last two where slaves do not have the message in time.
+OK, SLAVE_NOT_AVAILABLE, FLUSH_SLAVE_TIMEOUT = 0, 11, 12
 PREPARED = 4  # of a message's sysFlag: the first half of a transaction
 # A slave hears of new topics and groups every ten seconds; a broker checks transactions every thirty unless told otherwise.
 SOON = 60.0
@@ -190,15 +192,12 @@ async def test_a_slave_that_is_gone_is_told(rocketmq: RealRocketMQ, settings: Ro
     policy = wishes(rocketmq.topic(), factor=2)
     whole = await eventually(lambda: judged(settings, policy), lambda seen: not seen.violations and not seen.gaps, within=SOON)
     assert whole.brokers == 2
-    rocketmq.servers.stop("slave", kill=True)
-    try:
+    with without(rocketmq, "slave"):
         lost = await eventually(lambda: judged(settings, policy), lambda seen: bool(seen.gaps), within=SOON)
         assert all(label(rocketmq, "slave").split()[1].strip("()") in gap.message for gap in lost.gaps)
         assert NODES in lost.unread
         if not rocketmq.version.startswith("4"):
             assert [(one.setting, one.found) for one in lost.violations] == [("slaves in sync", "0 of 1")]
-    finally:
-        rocketmq.servers.start("slave")
     await eventually(lambda: judged(settings, policy), lambda seen: not seen.violations and not seen.gaps, within=SOON)
 
 
@@ -224,6 +223,43 @@ async def test_a_master_that_is_gone_is_not_taken_for_well(rocketmq: RealRocketM
     finally:
         rocketmq.servers.start("master")
         rocketmq.servers.start("slave")
+
+
+async def test_copies_are_waited_for_at_once(rocketmq: RealRocketMQ, settings: RocketMQSettings) -> None:
+    """RocketMQ 5: a SYNC_MASTER waits for nobody until inSyncReplicas is written; 4: it waits for one slave from the start."""
+    topic = rocketmq.topic(queues=1)
+    policy = wishes(topic, min_in_sync=2)
+    of_5 = not rocketmq.version.startswith("4")
+    with rocketmq.configured(master={"brokerRole": "SYNC_MASTER"}):
+        with without(rocketmq, "slave"):
+            assert sent(rocketmq, topic) in ((OK,) if of_5 else (SLAVE_NOT_AVAILABLE, FLUSH_SLAVE_TIMEOUT))
+        wanted = {Change(label(rocketmq, "master"), "inSyncReplicas", "2", "1", NODES)} if of_5 else set()
+        before = await eventually(lambda: judged(settings, policy), lambda seen: set(seen.changes) == wanted, within=SOON)
+        assert await settings.write(before.changes) == {}
+        left = await judged(settings, policy)
+        assert (left.violations, left.gaps) == ((), ())
+        assert sent(rocketmq, topic) == OK
+        with without(rocketmq, "slave"):
+            assert sent(rocketmq, topic) in (SLAVE_NOT_AVAILABLE, FLUSH_SLAVE_TIMEOUT)
+
+
+@contextmanager
+def without(servers: RealRocketMQ, node: str) -> Iterator[None]:
+    """One broker is killed, and runs again afterwards."""
+    servers.servers.stop(node, kill=True)
+    try:
+        yield
+    finally:
+        servers.servers.start(node)
+
+
+def sent(servers: RealRocketMQ, topic: str) -> int:
+    """What the master answers to a message."""
+    fields = {"producerGroup": "contract", "topic": topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": "4"}
+    fields |= {"queueId": "0", "sysFlag": "0", "bornTimestamp": "0", "flag": "0", "properties": ""}
+    answer = ask(servers.master, SEND_MESSAGE, {**fields, "reconsumeTimes": "0", "batch": "false"}, b"message")
+    assert answer is not None
+    return answer.code
 
 
 async def test_transactions_that_are_given_up_are_told(rocketmq: RealRocketMQ, settings: RocketMQSettings) -> None:
