@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -71,6 +71,24 @@ class RealRocketMQ:
         for queue, offset in offsets.items():
             fields = {"consumerGroup": group, "topic": topic, "queueId": str(queue), "commitOffset": str(offset)}
             self._done(UPDATE_CONSUMER_OFFSET, fields)
+
+    @contextmanager
+    def configured(self, **nodes: Mapping[str, str]) -> Iterator[None]:
+        """Brokers with these settings in their files, restarted for it; as they were before afterwards."""
+        before = {node: self.servers.set.configuration(node).read_text() for node in nodes}
+        try:
+            for node, settings in nodes.items():
+                kept = [line for line in before[node].splitlines() if line.partition("=")[0].strip() not in settings]
+                self._restart(node, "\n".join([*kept, *(f"{key}={value}" for key, value in settings.items()), ""]))
+            yield
+        finally:
+            for node, text in before.items():
+                self._restart(node, text)
+
+    def _restart(self, node: str, configuration: str) -> None:
+        self.servers.stop(node, kill=False)
+        self.servers.set.configuration(node).write_text(configuration)
+        self.servers.start(node)
 
     def mqadmin(self, *args: str) -> str:
         """What RocketMQ's own tool prints."""

@@ -2,10 +2,12 @@
 
 From the outside in: ``adapter`` (one sweep) → ``members`` → ``groups``, ``topics``, ``commits``, ``offsets`` (what is read) →
 ``brokers`` and ``names`` (whom to ask) → ``links`` (every address, with backoff) → ``connection`` (one socket) → ``frames``,
-``bodies`` and ``signing`` (the bytes); ``requests`` has the codes, ``errors`` translates what servers answer.
+``bodies`` and ``signing`` (the bytes); ``requests`` has the codes, ``errors`` translates what servers answer. An audit:
+``settings`` → ``configs`` and ``halves``, over the same brokers.
 """
 
 from floodwarden.brokers.rocketmq.adapter import RocketMQBroker
 from floodwarden.brokers.rocketmq.security import Security, SecurityError
+from floodwarden.brokers.rocketmq.settings import RocketMQSettings
 
-__all__ = ["RocketMQBroker", "Security", "SecurityError"]
+__all__ = ["RocketMQBroker", "RocketMQSettings", "Security", "SecurityError"]

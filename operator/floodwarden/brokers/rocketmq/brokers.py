@@ -71,16 +71,20 @@ class Brokers:
         """Whether the broker was there lately and no name server knows it now: its queues are not gone, but out of reach."""
         return not self._known.get(name) and any(who == name for who, _ in self._away)
 
+    def here(self, name: str, number: int) -> bool:
+        """Whether the name servers know this broker now."""
+        return number in self._known.get(name, {})
+
     @property
     def nodes(self) -> tuple[str, ...]:
         """Every broker known, as ``name (host:port)``, slaves as ``name/number (host:port)``."""
-        return tuple(_label(*who, address) for who, address in sorted(self._all().items()))
+        return tuple(label(*who, address) for who, address in sorted(self.all.items()))
 
     @property
     def unreachable(self) -> tuple[str, ...]:
         """Those of ``nodes`` that have left the name servers' lists, or that failed in this sweep."""
-        lost = {who: at for who, at in self._all().items() if who in self._away or at in self._links.failed}
-        return tuple(_label(*who, address) for who, address in sorted(lost.items()))
+        lost = {who: at for who, at in self.all.items() if who in self._away or at in self._links.failed}
+        return tuple(label(*who, address) for who, address in sorted(lost.items()))
 
     @property
     def version(self) -> str | None:
@@ -118,10 +122,13 @@ class Brokers:
         if isinstance(told, str) and (version := _VERSION.match(told)):
             self._versions[self.masters[name]] = tuple(map(int, version.groups()))
 
-    def _all(self) -> dict[tuple[str, int], str]:
+    @property
+    def all(self) -> dict[tuple[str, int], str]:
+        """The address of every broker known, by its name and number (0 is a master), those that are away among them."""
         known = {(name, number): address for name, numbers in self._known.items() for number, address in numbers.items()}
         return {**{who: address for who, (address, _) in self._away.items()}, **known}
 
 
-def _label(name: str, number: int, address: str) -> str:
+def label(name: str, number: int, address: str) -> str:
+    """A broker as people see it."""
     return f"{name} ({address})" if number == MASTER else f"{name}/{number} ({address})"

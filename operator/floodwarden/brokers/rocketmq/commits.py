@@ -120,7 +120,7 @@ class CommitReader:
             if answer.code == OK:
                 last = self._tables.get(name)
                 same = last is not None and not last.refused and last.body == answer.body
-                return _Table(answer.body, last.told if last and same else dict(_committed(answer.body)), now)
+                return _Table(answer.body, last.told if last and same else dict(table_of(answer.body)), now)
             failure = from_answer(answer, what)
             if answer.code == NOT_SUPPORTED or failure.reason is UnknownReason.AUTHORIZATION_FAILED:
                 return _Table(b"", {}, now, refused=True)
@@ -151,7 +151,7 @@ class CommitReader:
         return found
 
 
-def _committed(body: bytes) -> Iterator[tuple[tuple[str, str], Numbers]]:
+def table_of(body: bytes) -> Iterator[tuple[tuple[str, str], Numbers]]:
     """The entries of a table; neither groups nor topics have an @ in their names."""
     for key, numbers in bodies.table(body, "offsetTable"):
         topic, mark, group = key.partition("@") if isinstance(key, str) else ("", "", "")
