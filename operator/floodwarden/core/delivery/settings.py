@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One setting by its own name; ``field`` is where a DeliveryPolicy asks for it, None where it only follows from others."""
-
-    name: str
-    field: str | None
-    what: str
-    why: str
-    cost: str
-    prevents: str
-
+from floodwarden.core.delivery.explained import Explained as Explained
+from floodwarden.core.delivery.settings_rabbitmq import EXPLAINED_RABBITMQ
 
 EXPLAINED: tuple[Explained, ...] = (
     Explained(
@@ -269,6 +258,7 @@ EXPLAINED: tuple[Explained, ...] = (
         "Aborting it costs what it wrote, which was never committed.",
         "Messages that expire while their readers wait behind the transaction.",
     ),
+    *EXPLAINED_RABBITMQ,
 )
 
 
@@ -289,10 +279,11 @@ _WITH = {
 
 
 def explained(name: str) -> Explained | None:
-    """The setting of that name, or of that field or its end; case, spaces and dots may be written in any way."""
+    """The setting of just that name, else of that name or field or its end; case, spaces and dots may be written in any way."""
     wanted = _bare(name)
     wanted = next((_bare(other) for with_it, other in _WITH.items() if _bare(with_it) == wanted), wanted)
-    return next((one for one in EXPLAINED if wanted in _names(one)), None)
+    exact = next((one for one in EXPLAINED if one.name == name), None)
+    return exact or next((one for one in EXPLAINED if wanted in _names(one)), None)
 
 
 def _names(one: Explained) -> Iterator[str]:
