@@ -83,11 +83,16 @@ def of_queue(wishes: Wishes, queue: QueueFound, found: QueuesFound, gaps: list[G
     """All that differs; ``gaps`` gets what is not known of it."""
     if keeps(wishes):
         yield from _lasting(queue)
-        yield from _overflow(queue, found.operators)
     yield from _typed(wishes, queue)
     yield from _running(queue)
     if queue.replicated:
         yield from _members(wishes, queue, found, gaps)
+    if isinstance(queue.effective, Unknown):
+        if keeps(wishes) or wishes.reading.dead_letters or wishes.reading.delivery_limit is not None:
+            gaps.append(gap_of(queue.effective))
+        return
+    if keeps(wishes):
+        yield from _overflow(queue, found.operators)
     if wishes.kept_for is not None:
         yield from _kept(wishes.kept_for, queue, found.operators, gaps)
     if wishes.reading.dead_letters and queue.kind != STREAM:
@@ -110,7 +115,7 @@ def _lasting(queue: QueueFound) -> Iterator[Violation]:
 def _typed(wishes: Wishes, queue: QueueFound) -> Iterator[Violation]:
     synced = wishes.flush == "Sync"
     spread = (wishes.factor or 1) > 1 or (wishes.min_in_sync or 1) > 1 or wishes.flush == "Replicated"
-    mirrored = "ha-mode" in queue.effective
+    mirrored = not isinstance(queue.effective, Unknown) and "ha-mode" in queue.effective
     if queue.kind == STREAM and synced:
         why = "a stream confirms messages that are not on any disk yet; declare a quorum queue and republish into it"
         yield Violation(queue.resource, TYPE, QUORUM, STREAM, _QUEUE, Action.REPORT, why)

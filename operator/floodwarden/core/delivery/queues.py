@@ -76,10 +76,10 @@ def _findings(wishes: Wishes, around: _Around) -> Findings:
     gaps: list[Gap] = []
     unproven = list(_unproven(wishes, known))
     unread: set[str] = set()
-    change = _change(wishes, around, gaps)
     violations += _of_nodes(found, gaps)
-    if isinstance(found.nodes, Unknown):
+    if gaps:
         unread.add(NODES)
+    change = _change(wishes, around, gaps)
     aside = len(gaps)
     violations += of_publishers(wishes, known, found, gaps, unproven)
     violations += of_unroutable(wishes, found, gaps, unproven)
@@ -142,6 +142,8 @@ def _delivery_limit(
         text = f"none, as all {CLASSIC} queues"
         yield Violation(queue.resource, LIMIT, f"≤ {most}", text, "default", Action.REPORT, reason)
         return
+    if isinstance(queue.effective, Unknown):
+        return  # ``of_queue`` has told that it is not known
     limit = _limit(queue, around.found)
     if limit.value is not None and limit.number is None:
         gaps.append(Gap(Reason.BROKER_ERROR, f"{LIMIT} of {queue.resource} cannot be understood"))
@@ -191,6 +193,8 @@ def _of_nodes(found: QueuesFound, gaps: list[Gap]) -> Iterator[Violation]:
         return
     for node in found.nodes:
         resource = f"{NODES} {node.name}"
+        if node.running and None in (node.memory_alarm, node.disk_alarm):
+            gaps.append(Gap(Reason.BROKER_ERROR, f"{resource} does not tell its alarms yet; it does within seconds of its start"))
         for setting, wanted, text, reason in _wrong(node):
             yield Violation(resource, setting, wanted, text, _NODE, Action.REPORT, reason)
 
@@ -234,11 +238,13 @@ def _warnings(wishes: Wishes, queues: Sequence[QueueFound], found: QueuesFound) 
     if wishes.acks == "None" and wishes.flush in ("Sync", "Replicated"):
         yield f"flush {wishes.flush} is promised by publisher confirms, but with acks None publishers do not wait for them"
     if wishes.reading.delivery_limit is not None:
-        dropping = [queue.name for queue in queues if queue.kind == QUORUM and not _has_dead_letters(queue, found)]
+        dropping = [queue.name for queue in queues if queue.kind == QUORUM and _has_no_dead_letters(queue, found)]
         if dropping:
             yield f"consumption.deliveryLimit drops messages of {listed(dropping)}: no dead-letter exchange takes them"
 
 
-def _has_dead_letters(queue: QueueFound, found: QueuesFound) -> bool:
+def _has_no_dead_letters(queue: QueueFound, found: QueuesFound) -> bool:
     exchange = held(queue, EXCHANGE, found.operators).value
-    return exchange is not None and (isinstance(found.exchanges, Unknown) or exchange in found.exchanges)
+    if exchange is None:
+        return not isinstance(queue.effective, Unknown)
+    return not isinstance(found.exchanges, Unknown) and exchange not in found.exchanges

@@ -25,8 +25,9 @@ _AGES: Final = {"Y": 31_536_000, "M": 2_592_000, "D": 86_400, "h": 3600, "m": 60
 
 @dataclass(frozen=True, slots=True)
 class QueueFound:
-    """One queue. ``effective`` is what its policy and its operator policy come to, ``members`` and ``online`` are nodes that have
-    a copy, of quorum queues and streams. ``receives`` is in messages per second, None where none were ever counted."""
+    """One queue. ``effective`` is what its policy and its operator policy come to, which a queue tells some seconds after it was
+    declared; ``members`` and ``online`` are nodes that have a copy, of quorum queues and streams. ``receives`` is in messages per
+    second, None where none were ever counted."""
 
     name: str
     kind: str
@@ -36,7 +37,7 @@ class QueueFound:
     arguments: Mapping[str, object] = field(default_factory=dict)
     policy: str | None = None
     operator_policy: str | None = None
-    effective: Mapping[str, object] = field(default_factory=dict)
+    effective: Mapping[str, object] | Unknown = field(default_factory=dict)
     state: str = "running"
     members: tuple[str, ...] | Unknown = ()
     online: tuple[str, ...] | Unknown = ()
@@ -70,12 +71,12 @@ class OperatorPolicy:
 
 @dataclass(frozen=True, slots=True)
 class NodeFound:
-    """One node; ``apart`` are those that it has lost sight of."""
+    """One node. An alarm is None while the node does not tell; ``apart`` are those that it has lost sight of."""
 
     name: str
     running: bool = True
-    memory_alarm: bool = False
-    disk_alarm: bool = False
+    memory_alarm: bool | None = False
+    disk_alarm: bool | None = False
     apart: tuple[str, ...] = ()
 
 
@@ -170,11 +171,12 @@ DEFAULT: Final = Held(None, "default")
 
 
 def held(queue: QueueFound, key: str, operators: Mapping[str, OperatorPolicy]) -> Held:
-    """What holds for a queue under a key of policies, such as message-ttl; with the value None where nobody has set it."""
+    """What holds for a queue under a key of policies, such as message-ttl; with the value None where nobody has set it, as far as
+    its policies are known."""
     layers = []
     if f"x-{key}" in queue.arguments:
         layers.append(Held(queue.arguments[f"x-{key}"], "argument"))
-    if key in queue.effective:
+    if not isinstance(queue.effective, Unknown) and key in queue.effective:
         value = queue.effective[key]
         layers.append(Held(value, _whose(queue, key, value, operators)))
     if not layers:

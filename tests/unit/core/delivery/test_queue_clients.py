@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.queues_found import NodeFound, QueuesFound, Unroutable
 from floodwarden.core.delivery.settings import explained
 from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from tests.support.delivery import DAY, the
-from tests.support.virtual_host import EVERY_WISH, HOST, SAFE, asking, found, judged, queue, reader, sender
+from tests.support.virtual_host import EVERY_WISH, HOST, NAMES, SAFE, asking, found, judged, queue, reader, sender
 
 GONE = Unknown(UnknownReason.TIMEOUT, "no answer, for a test")
 GAP = (Reason.TIMEOUT, "no answer, for a test")
@@ -133,6 +134,7 @@ def test_nodes(setting: str, trouble: tuple[NodeFound, str]) -> None:
 
 UNREAD = {
     "a queue": (found(SAFE, unknown={"orders-eu": GONE}), {"queue orders-eu"}),
+    "its policies": (found(replace(SAFE, effective=GONE)), {"queue orders"}),
     "members": (found(replace(SAFE, members=GONE)), {"queue orders"}),
     "who of them is there": (found(replace(SAFE, online=GONE)), {"queue orders"}),
     "exchanges": (found(SAFE, exchanges=GONE), {"queue orders"}),
@@ -152,6 +154,31 @@ def test_what_is_not_known(seen: QueuesFound, unread: set[str]) -> None:
     assert findings.violations == ()
     assert findings.unread == unread
     assert EVERYTHING not in findings.unread
+
+
+def test_a_node_that_does_not_tell_its_alarms_yet() -> None:
+    """It has just started: that is no word for no alarm; one that is down has none."""
+    findings = judged(asking(prefetch=100), found(SAFE, nodes=(NodeFound("rabbit@a", memory_alarm=None), NodeFound("rabbit@b"))))
+    assert "broker rabbit@a does not tell its alarms yet" in the_gap(findings)
+    assert (findings.violations, NODES in findings.unread) == ((), True)
+    down = judged(asking(prefetch=100), found(SAFE, nodes=(NodeFound("rabbit@a", False, None, None),)))
+    assert (len(down.violations), down.gaps) == (1, ())
+
+
+def the_gap(findings: Findings) -> str:
+    """What the one gap says."""
+    (gap,) = findings.gaps
+    return gap.message
+
+
+def test_a_queue_that_was_just_declared() -> None:
+    """What its policies say is not known, and nothing is taken for their default; what it is itself is told."""
+    new = queue(effective=GONE, members=NAMES[:1], online=NAMES[:1])
+    findings = judged(asking(factor=3, delivery_limit=5, kept_for=DAY, dead_letters=True), found(new))
+    assert [one.setting for one in findings.violations] == ["queue members"]
+    assert the_gap(findings) == GONE.detail
+    assert findings.warnings == ()
+    assert judged(asking(prefetch=100), found(new)).gaps == ()
 
 
 def test_what_is_not_known_and_not_asked_for() -> None:
