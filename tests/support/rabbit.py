@@ -52,7 +52,7 @@ OVERVIEW = {"rabbitmq_version": "3.10.8", "cluster_name": "shop", "rates_mode": 
 
 
 class FakeManagement:
-    """Answers by what is asked for (queues, consumers, nodes, overview, exchanges): JSON, or whatever a function makes."""
+    """Answers by what is asked for (queues, consumers, nodes, overview, exchanges, …): JSON, or whatever a function makes."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {
@@ -61,10 +61,13 @@ class FakeManagement:
             "nodes": NODES,
             "overview": OVERVIEW,
             "exchanges": [],
+            "operator-policies": [],
+            "channels": [],
+            "vhosts": [],
         }
         self.asked: list[web.Request] = []
         app = web.Application()
-        app.router.add_get("/{any:.*}", self._answer)
+        app.router.add_route("*", "/{any:.*}", self._answer)
         self._server = TestServer(app, host="127.0.0.1")
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
@@ -91,7 +94,8 @@ class FakeManagement:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
-        kind = request.rel_url.raw_path.partition("/api/")[2].partition("/")[0]
+        path = request.rel_url.raw_path
+        kind = "channels" if path.endswith("/channels") else path.partition("/api/")[2].partition("/")[0]
         answer = self.answers.get(kind)
         if callable(answer):
             made: web.StreamResponse = await answer(request)

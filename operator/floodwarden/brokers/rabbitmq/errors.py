@@ -22,25 +22,29 @@ _TAG: Final = "give user {user} the tag monitoring (rabbitmqctl set_user_tags)"
 _ADVICE: Final = (
     ("virtual host", _PERMISSION),
     ("localhost", "user {user} may come from the broker's own machine only; make a user for Floodwarden"),
+    ("administrator", "operator policies are for administrators: give user {user} that tag (rabbitmqctl set_user_tags)"),
     ("basic auth", "the management API takes no passwords (management.disable_basic_auth); allow them"),
 )
 NO_STATISTICS: Final = "set management_agent.disable_metrics_collector and management.disable_stats to false in rabbitmq.conf"
 _BALANCER: Final = frozenset({502, 503, 504})
 
 
-def from_status(status: int, body: bytes, address: str, user: str, vhost: str) -> BrokerError:
-    """What an answer other than 200 means."""
+def from_status(status: int, body: bytes, address: str, user: str, vhost: str, doing: str = "read this") -> BrokerError:
+    """What an answer means that says no; ``doing`` is what was asked for."""
     error, reason = _told(body)
     if status == 401 and error != "not_authorised":
         why = f"{address} refused user {user}; check username and password in the Secret of credentialsSecretRef"
         return BrokerError(UnknownReason.AUTHENTICATION_FAILED, why)
     if status in (401, 403):
         advice = next((advice for words, advice in _ADVICE if words in reason), _TAG)
-        why = f"{address} does not let user {user} read this: {advice.format(user=user, vhost=vhost)}"
+        why = f"{address} does not let user {user} {doing}: {advice.format(user=user, vhost=vhost)}"
         return BrokerError(UnknownReason.AUTHORIZATION_FAILED, why)
     if status == 404 and error:
         why = f"{address} has no virtual host {vhost}; create it, or correct vhost"
         return BrokerError(UnknownReason.BROKER_ERROR, why)
+    if status == 400 and "not recognised" in reason:
+        why = f"{address} allows a setting of this in no operator policy: RabbitMQ is too old there"
+        return BrokerError(UnknownReason.UNSUPPORTED, why)
     if status == 400 and "disabled" in reason:
         return BrokerError(UnknownReason.UNSUPPORTED, f"{address} keeps no statistics; {NO_STATISTICS}")
     if status in _BALANCER:
@@ -55,6 +59,11 @@ def from_status(status: int, body: bytes, address: str, user: str, vhost: str) -
         return BrokerError(UnknownReason.BROKER_ERROR, why)
     why = f"{address} answered {status}, as no management API does; correct managementURL"
     return BrokerError(UnknownReason.BROKER_ERROR, why)
+
+
+def absent(status: int, body: bytes) -> bool:
+    """Whether RabbitMQ itself says that what was asked for is not there."""
+    return status == 404 and bool(_told(body)[0])
 
 
 def from_exception(error: BaseException, address: str) -> BrokerError:

@@ -1,22 +1,23 @@
 """The management API of one cluster over HTTP: several addresses tried in turn, with time limits, backoff and bounded answers.
 
-``adapter`` asks through it; ``errors`` translates. Every failure is a BrokerError. A caller may be cancelled at any await.
+``adapter`` and ``settings`` ask through it; ``errors`` translates. Every failure is a BrokerError. A caller may be cancelled at
+any await.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq.access import Access
-from floodwarden.brokers.rabbitmq.errors import from_exception, from_status, unreadable
+from floodwarden.brokers.rabbitmq.errors import absent, from_exception, from_status, unreadable
 from floodwarden.core.observation import UnknownReason
 
 REQUEST_SECONDS: Final = 3.0
@@ -28,6 +29,7 @@ LONGEST_PAUSE_REFUSED: Final = 15.0
 LARGEST_ANSWER: Final = 16 * 2**20
 LARGEST_REFUSAL: Final = 64 * 2**10
 HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "floodwarden"}
+_WRITTEN: Final = frozenset({200, 201, 204})
 # What is wrong with the question is so at every address.
 _OF_THE_QUESTION: Final = frozenset({UnknownReason.AUTHORIZATION_FAILED, UnknownReason.UNSUPPORTED})
 # These are the address's fault whatever is asked: it is left alone for a while.
@@ -41,6 +43,8 @@ _TELLING: Final = (
     UnknownReason.TIMEOUT,
     UnknownReason.BROKER_UNREACHABLE,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -81,11 +85,23 @@ class Management:
     async def get(self, *segments: str, columns: str) -> Any:
         """What ``/api`` tells under a path, with no more than these columns: the very object of the last time where it is the
         same byte for byte. The address that answered last is asked first. BrokerError where none answers."""
-        path = f"/api/{'/'.join(quote(segment, safe='') for segment in segments)}?columns={columns}"
+        path = f"{_path(segments)}?columns={columns}"
+        return await self._first(lambda node: self._get(node, path))
+
+    async def put(self, *segments: str, body: Mapping[str, Any]) -> None:
+        """Have what is under a path of ``/api`` be so. BrokerError where it was refused, or may not have arrived anywhere."""
+        await self._first(lambda node: self._write(node, "PUT", _path(segments), body))
+
+    async def delete(self, *segments: str) -> None:
+        """Have nothing be under a path of ``/api``; as ``put``."""
+        await self._first(lambda node: self._write(node, "DELETE", _path(segments)))
+
+    async def _first(self, ask: Callable[[_Node], Awaitable[T]]) -> T:
+        """What the first address answers that does: the one that did so last is asked first."""
         failures: dict[str, BrokerError] = {}
         for node in list(self._nodes):
             try:
-                content = await self._ask(node, path)
+                content = await self._ask(node, ask)
             except BrokerError as error:
                 if error.reason in _OF_THE_QUESTION:
                     raise
@@ -102,7 +118,7 @@ class Management:
         if session is not None:
             await session.close()
 
-    async def _ask(self, node: _Node, path: str) -> Any:
+    async def _ask(self, node: _Node, ask: Callable[[_Node], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()
         if node.failure is not None and loop.time() < node.retry_at:
             raise node.failure
@@ -112,8 +128,7 @@ class Management:
             raise BrokerError(UnknownReason.TIMEOUT, why)
         try:
             async with asyncio.timeout(min(REQUEST_SECONDS, remaining)):
-                body = await self._fetch(node, path)
-            content = self._decoded(node, path, body)
+                content = await ask(node)
         except (BrokerError, aiohttp.ClientError, OSError, ValueError) as error:
             failure = from_exception(error, node.address)
             if failure.reason in _OF_THE_ADDRESS:
@@ -122,6 +137,19 @@ class Management:
             raise failure from None
         node.failure, node.failures = None, 0
         return content
+
+    async def _get(self, node: _Node, path: str) -> Any:
+        return self._decoded(node, path, await self._fetch(node, path))
+
+    async def _write(self, node: _Node, method: str, path: str, content: Mapping[str, Any] | None = None) -> None:
+        self.requests += 1
+        url = node.url.rstrip("/") + path
+        async with self._opened().request(method, url, json=content, allow_redirects=False) as answer:
+            told = await _read(answer, LARGEST_REFUSAL) or b""
+        if answer.status in _WRITTEN or (method == "DELETE" and absent(answer.status, told)):
+            return
+        user, vhost = self._access.username, self._access.vhost
+        raise from_status(answer.status, told, node.address, user, vhost, doing="write this")
 
     async def _fetch(self, node: _Node, path: str) -> bytes:
         self.requests += 1
@@ -157,6 +185,10 @@ class Management:
                 trust_env=False,
             )
         return self._session
+
+
+def _path(segments: Iterable[str]) -> str:
+    return f"/api/{'/'.join(quote(segment, safe='') for segment in segments)}"
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes | None:

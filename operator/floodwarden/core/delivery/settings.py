@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from floodwarden.core.delivery.explained import Explained as Explained
+from floodwarden.core.delivery.settings_rabbitmq import EXPLAINED_RABBITMQ
 from floodwarden.core.delivery.settings_rocketmq import EXPLAINED_ROCKETMQ
 
 EXPLAINED: tuple[Explained, ...] = (
@@ -258,6 +259,7 @@ EXPLAINED: tuple[Explained, ...] = (
         "Aborting it costs what it wrote, which was never committed.",
         "Messages that expire while their readers wait behind the transaction.",
     ),
+    *EXPLAINED_RABBITMQ,
     *EXPLAINED_ROCKETMQ,
 )
 

@@ -1,0 +1,233 @@
+"""What the management API tells of all that an audit looks at, put into the terms of ``core``: pure.
+
+``settings`` hands over its answers. ValueError where one cannot be read; for a single queue that is ``Unknown`` instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from floodwarden.core.delivery.queues_found import (
+    CLASSIC,
+    ChannelFound,
+    ConsumerFound,
+    NodeFound,
+    OperatorPolicy,
+    QueueFound,
+    Unroutable,
+)
+from floodwarden.core.observation import Unknown, UnknownReason
+
+QUEUES: Final = (
+    "name,type,durable,auto_delete,exclusive,arguments,policy,operator_policy,effective_policy_definition,state,node,members,online"
+    ",message_stats.publish_details.rate"
+)
+OPERATOR_POLICIES: Final = "name,pattern,apply-to,definition,priority"
+NODES: Final = "name,running,mem_alarm,disk_free_alarm,partitions"
+EXCHANGES: Final = "name"
+CONSUMERS: Final = "queue.name,ack_required,prefetch_count,channel_details.connection_name,channel_details.user"
+CHANNELS: Final = (
+    "user,confirm,transactional,connection_details.name,message_stats.publish_details.rate"
+    ",message_stats.drop_unroutable_details.rate"
+)
+VHOSTS: Final = "name,message_stats.drop_unroutable"
+OVERVIEW: Final = "rabbitmq_version,cluster_name,rates_mode"
+
+Entry = Mapping[str, Any]
+
+
+def queues(answer: Any, wanted: Callable[[str], bool]) -> dict[str, QueueFound | Unknown]:
+    """The queues whose names are wanted, by name."""
+    return {name: _queue(name, entry) for entry in _entries(answer) if wanted(name := _text(entry, "name"))}
+
+
+def _queue(name: str, entry: Entry) -> QueueFound | Unknown:
+    try:
+        return QueueFound(
+            name=name,
+            kind=_text(entry, "type"),
+            durable=_flag(entry, "durable"),
+            auto_delete=entry.get("auto_delete") is True,
+            exclusive=entry.get("exclusive") is True,
+            arguments=_part(entry, "arguments"),
+            policy=_name(entry, "policy"),
+            operator_policy=_name(entry, "operator_policy"),
+            effective=_effective(name, entry),
+            state=_name(entry, "state") or "running",
+            members=_members(name, entry),
+            online=_nodes(name, entry, "online"),
+            receives=_rate(entry, "publish_details"),
+        )
+    except ValueError as error:
+        return Unknown(UnknownReason.BROKER_ERROR, f"what RabbitMQ tells of queue {name} cannot be read ({error})")
+
+
+def _effective(name: str, entry: Entry) -> Mapping[str, Any] | Unknown:
+    """Told by the queue's process, as it is told with its statistics."""
+    found = entry.get("effective_policy_definition")
+    if found is None:
+        why = f"queue {name} does not tell its policies yet; it does within seconds of its declaration, or of its node's start"
+        return Unknown(UnknownReason.COORDINATOR_UNAVAILABLE, why)
+    return _part(entry, "effective_policy_definition")
+
+
+def _members(name: str, entry: Entry) -> tuple[str, ...] | Unknown:
+    """Of a classic queue the one node that has it."""
+    if entry.get("type") != CLASSIC:
+        return _nodes(name, entry, "members")
+    node = _name(entry, "node")
+    return (node,) if node is not None else ()
+
+
+def _nodes(name: str, entry: Entry, key: str) -> tuple[str, ...] | Unknown:
+    found = entry.get(key)
+    if isinstance(found, list) and all(isinstance(node, str) for node in found):
+        return tuple(sorted(found))
+    what = "members" if key == "members" else "members that run"
+    why = f"queue {name} does not tell its {what} yet; it does within seconds of its declaration"
+    return Unknown(UnknownReason.COORDINATOR_UNAVAILABLE, why)
+
+
+def operator_policies(answer: Any) -> tuple[OperatorPolicy, ...]:
+    """All of a virtual host."""
+    return tuple(
+        OperatorPolicy(
+            _text(entry, "name"),
+            _text(entry, "pattern"),
+            _whole(entry, "priority"),
+            _part(entry, "definition"),
+            _text(entry, "apply-to"),
+        )
+        for entry in _entries(answer)
+    )
+
+
+def nodes(answer: Any) -> tuple[NodeFound, ...]:
+    """All of the cluster."""
+    return tuple(sorted((_node(entry) for entry in _entries(answer)), key=lambda node: node.name))
+
+
+def _node(entry: Entry) -> NodeFound:
+    apart = entry.get("partitions") or []
+    return NodeFound(
+        _text(entry, "name"),
+        _flag(entry, "running"),
+        _alarm(entry, "mem_alarm"),
+        _alarm(entry, "disk_free_alarm"),
+        tuple(sorted(filter(None, (node if isinstance(node, str) else None for node in apart)))),
+    )
+
+
+def _alarm(entry: Entry, key: str) -> bool | None:
+    return _flag(entry, key) if key in entry else None
+
+
+def exchanges(answer: Any) -> frozenset[str]:
+    """The names of all exchanges; that of the default one is empty."""
+    return frozenset(_text(entry, "name") for entry in _entries(answer))
+
+
+def consumers(answer: Any, wanted: Callable[[str], bool]) -> tuple[ConsumerFound, ...]:
+    """The consumers of queues whose names are wanted."""
+    found = ((_text(_part(entry, "queue"), "name"), entry) for entry in _entries(answer))
+    return tuple(_consumer(queue, entry) for queue, entry in found if wanted(queue))
+
+
+def _consumer(queue: str, entry: Entry) -> ConsumerFound:
+    # A channel that was opened just now has no details yet, or an empty list of them.
+    channel = _part_if_any(entry, "channel_details")
+    connection, user = _name(channel, "connection_name") or "a new connection", _name(channel, "user") or "not known"
+    return ConsumerFound(queue, connection, user, _flag(entry, "ack_required"), _whole(entry, "prefetch_count"))
+
+
+def channels(answer: Any) -> tuple[ChannelFound, ...]:
+    """The open channels of a virtual host. One that was opened just now tells nothing yet, and has published nothing."""
+    return tuple(_channel(entry) for entry in _entries(answer) if "confirm" in entry)
+
+
+def _channel(entry: Entry) -> ChannelFound:
+    connection = _name(_part_if_any(entry, "connection_details"), "name") or "a new connection"
+    return ChannelFound(
+        connection,
+        _name(entry, "user") or "not known",
+        _flag(entry, "confirm") or entry.get("transactional") is True,
+        _rate(entry, "publish_details") or 0.0,
+        _rate(entry, "drop_unroutable_details") or 0.0,
+    )
+
+
+def unroutable(answer: Any, vhost: str, before: int | None) -> Unroutable:
+    """What a virtual host has counted of messages that no queue took: nothing is counted before the first publisher."""
+    entry = next((entry for entry in _entries(answer) if entry.get("name") == vhost), None)
+    if entry is None:
+        raise ValueError("the virtual host is missing")
+    counted = _part_if_any(entry, "message_stats")
+    return Unroutable(_whole(counted, "drop_unroutable") if "drop_unroutable" in counted else 0, before)
+
+
+def about(answer: Any) -> tuple[str | None, str, bool]:
+    """The version, the cluster's name, empty where it has none, and whether rates are kept."""
+    if not isinstance(answer, dict):
+        raise ValueError("no overview")
+    return _name(answer, "rabbitmq_version"), _name(answer, "cluster_name") or "", answer.get("rates_mode") != "none"
+
+
+def operator_policy(text: str) -> Mapping[str, Any]:
+    """What is to be sent for an operator policy, from ``operator_policies.dumped``."""
+    found = json.loads(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _entries(answer: Any) -> Iterator[Entry]:
+    if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
+        raise ValueError("no list")
+    return iter(answer)
+
+
+def _text(entry: Entry, key: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str):
+        raise ValueError(f"no {key}")
+    return value
+
+
+def _name(entry: Entry, key: str) -> str | None:
+    """A name that may be missing, which RabbitMQ tells in several ways."""
+    value = entry.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _flag(entry: Entry, key: str) -> bool:
+    value = entry.get(key)
+    if not isinstance(value, bool):
+        raise ValueError(f"no {key}")
+    return value
+
+
+def _whole(entry: Entry, key: str) -> int:
+    value = entry.get(key)
+    if type(value) is not int:
+        raise ValueError(f"no {key}")
+    return value
+
+
+def _part(entry: Entry, key: str) -> Mapping[str, Any]:
+    """A part by names; one that is empty may come as an empty list."""
+    value = entry.get(key)
+    if value == []:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"no {key}")
+    return value
+
+
+def _part_if_any(entry: Entry, key: str) -> Mapping[str, Any]:
+    return _part(entry, key) if entry.get(key) is not None else {}
+
+
+def _rate(entry: Entry, key: str) -> float | None:
+    """Messages per second, None where none were ever counted."""
+    rate = _part_if_any(_part_if_any(entry, "message_stats"), key).get("rate")
+    return float(rate) if isinstance(rate, int | float) else None

@@ -1,0 +1,106 @@
+"""The operator policy that Floodwarden writes for a DeliveryPolicy on RabbitMQ: what is in it, and when it may not be. Pure.
+
+Operator policies can only lower what queues' owners have set, and of several that match a queue the one with the highest priority
+holds alone. So there is one for each DeliveryPolicy, below all that others have made, with the delivery limit: nothing else that
+a DeliveryPolicy asks for is a lower number, or is allowed in an operator policy (3.10 refuses overflow and dead letters there).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from floodwarden.core.delivery.queues_found import OURS, QUORUM, RESERVED, OperatorPolicy, QueueFound
+from floodwarden.core.delivery.survey import Change
+from floodwarden.core.delivery.violations import listed
+from floodwarden.core.delivery.wishes import Wishes
+
+KIND: Final = "operator policy"
+SETTING: Final = "definition"
+LIMIT: Final = "delivery-limit"
+APPLY_TO: Final = "queues"
+_SPECIAL: Final = {"*": ".*", "?": "."}
+
+Disputes = Mapping[str, Mapping[str, str]]
+"""By policy and by queue: which other policies want another delivery limit of it, in a sentence."""
+
+
+def name_for(wishes: Wishes) -> str:
+    """What the operator policy of a DeliveryPolicy is called."""
+    return f"{OURS}{wishes.name}"
+
+
+def pattern_of(wishes: Wishes) -> str:
+    """The regular expression for the queues that a policy speaks of, from beginning to end."""
+    reserved, names = f"{RESERVED[:-1]}\\.", f"({_either(wishes.names)})$"
+    excluded = f"|({_either(wishes.exclude)})$" if wishes.exclude else ""
+    return f"^(?!{reserved}{excluded}){names}"
+
+
+def _either(globs: Iterable[str]) -> str:
+    return "|".join("".join(_SPECIAL.get(character, _literal(character)) for character in glob) for glob in globs)
+
+
+def _literal(character: str) -> str:
+    return character if character.isalnum() or character in "_-" else f"\\{character}"
+
+
+def wanted(wishes: Wishes, known: Sequence[OperatorPolicy]) -> OperatorPolicy | None:
+    """The operator policy that there should be; None where the policy asks for nothing that it could hold."""
+    if wishes.reading.delivery_limit is None:
+        return None
+    name = name_for(wishes)
+    lowest = min((one.priority for one in known if not one.ours), default=0)
+    below = min(lowest, 0)
+    there = next((one.priority for one in known if one.name == name), 0)
+    priority = there if there < below else below - 1
+    return OperatorPolicy(name, pattern_of(wishes), priority, {LIMIT: wishes.reading.delivery_limit}, APPLY_TO)
+
+
+def change(wishes: Wishes, known: Sequence[OperatorPolicy]) -> Change | None:
+    """What is to be written so that it is as it should be; with the value None what is to be taken away."""
+    there = next((one for one in known if one.name == name_for(wishes)), None)
+    asked = wanted(wishes, known)
+    if asked == there:
+        return None
+    before = worded(there) if there is not None else "not set"
+    return Change(name_for(wishes), SETTING, dumped(asked) if asked is not None else None, before, KIND)
+
+
+def worded(policy: OperatorPolicy) -> str:
+    """An operator policy for people."""
+    settings = ", ".join(f"{key} {value}" for key, value in sorted(policy.definition.items()))
+    return f"{settings or 'empty'} for {policy.pattern} with priority {policy.priority}"
+
+
+def dumped(policy: OperatorPolicy) -> str:
+    """An operator policy as it is sent: always the same text for the same."""
+    parts = {
+        "apply-to": policy.apply_to,
+        "definition": dict(policy.definition),
+        "pattern": policy.pattern,
+        "priority": policy.priority,
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
+def disputes(policies: Collection[Wishes], queues: Collection[QueueFound]) -> Disputes:
+    """Where these policies do not agree on the delivery limit of a queue."""
+    asking = [one for one in policies if one.reading.delivery_limit is not None]
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for queue in queues:
+        if queue.kind != QUORUM:
+            continue
+        by = {one.name: one.reading.delivery_limit for one in asking if speaks_of(one, queue.name)}
+        for name, limit in by.items():
+            others = [f"{other} wants ≤ {theirs}" for other, theirs in sorted(by.items()) if theirs != limit]
+            if others:
+                found[name][queue.name] = f"{listed(others)}: neither is acted on until they agree"
+    return found
+
+
+def speaks_of(wishes: Wishes, name: str) -> bool:
+    """Whether a queue is one that the policy speaks of. Those that the broker names itself go with their connections."""
+    return not name.startswith(RESERVED) and wishes.matches(name)
