@@ -33,16 +33,20 @@ class DeliveryMode(StrEnum):
     ENFORCE = "Enforce"
 
 
-_PATTERN_ADVICE: Final = "must be the name of a topic, in which * and ? stand for any characters, such as orders or orders-*"
-Pattern = Annotated[str, Field(min_length=1, max_length=249), Rules(Rule("self.matches('^[a-zA-Z0-9._*?-]+$')", _PATTERN_ADVICE))]
+_PATTERN_ADVICE: Final = (
+    "must be the name of a topic or queue, in which * and ? stand for any characters, such as orders or orders-*"
+)
+Pattern = Annotated[
+    str, Field(min_length=1, max_length=255), Rules(Rule("self.matches('^[a-zA-Z0-9._*?:/%@+~=-]+$')", _PATTERN_ADVICE))
+]
 Patterns = Annotated[tuple[Pattern, ...], Field(max_length=100, json_schema_extra={"x-kubernetes-list-type": "set"})]
 
 
 class Match(ApiModel):
-    """Which topics the policy speaks of. Kafka's own topics are never matched; how safe they are is told all the same."""
+    """Which topics or queues the policy speaks of. Kafka's own topics are never matched; how safe they are is told."""
 
     names: Annotated[Patterns, Field(min_length=1)]
-    """Names of topics; * stands for any characters and ? for one."""
+    """Names of topics or queues; * stands for any characters and ? for one."""
     exclude: Patterns = ()
     """Names that are left out, although they match."""
 
@@ -251,7 +255,7 @@ class DeliveryPolicySpec(ApiModel):
     """Audit looks and tells, and writes nothing to a broker. Enforce also repairs, setting by setting, what can be repaired
     without a restart and is named here."""
     match: Match
-    """Which topics the policy speaks of."""
+    """Which topics or queues the policy speaks of."""
     acks: Acks | None = None
     """Which brokers producers wait for. Brokers do not keep what producers ask for: what their newest batches prove is told as
     not verified; clients get it in a ConfigMap, and it is looked for in labelled workloads."""

@@ -62,8 +62,18 @@ CAPABILITIES: Final = {
             Capability.TRANSACTION_ABORT,
         }
     ),
-    BrokerType.RABBITMQ: frozenset({Capability.QUEUES}),
-    BrokerType.ROCKETMQ: frozenset({Capability.GROUPS}),
+    BrokerType.RABBITMQ: frozenset(
+        {Capability.QUEUES, Capability.DELIVERY, Capability.DELIVERY_LIMIT, Capability.DEAD_LETTERS, Capability.PREFETCH}
+    ),
+    BrokerType.ROCKETMQ: frozenset(
+        {
+            Capability.GROUPS,
+            Capability.DELIVERY,
+            Capability.TRANSACTIONS,
+            Capability.TRANSACTION_CHECKS,
+            Capability.DELIVERY_LIMIT,
+        }
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from floodwarden.api.blocks import (
     AclSecretRef,
@@ -17,10 +17,10 @@ from floodwarden.api.blocks import (
     RocketMQ,
 )
 from floodwarden.api.messagebroker import MessageBroker
-from floodwarden.brokers.base import Broker, SettingsBroker
+from floodwarden.brokers.base import Broker, DeliveryBroker, SettingsBroker
 from floodwarden.brokers.kafka import KafkaBroker, KafkaSettings, Security, SecurityError
-from floodwarden.brokers.rabbitmq import Access, AccessError, RabbitBroker
-from floodwarden.brokers.rocketmq import RocketMQBroker
+from floodwarden.brokers.rabbitmq import Access, AccessError, RabbitBroker, RabbitSettings
+from floodwarden.brokers.rocketmq import RocketMQBroker, RocketMQSettings
 from floodwarden.brokers.rocketmq import Security as RocketMQSecurity
 from floodwarden.brokers.rocketmq import SecurityError as RocketMQSecurityError
 from floodwarden.cluster.secrets import SecretData, SecretProblem, SecretReader
@@ -80,8 +80,20 @@ def open_broker(broker: MessageBroker, secrets: Secrets) -> Broker | Gap:
 
 
 def open_settings(broker: MessageBroker, secrets: Secrets) -> SettingsBroker | Gap:
-    """The same for its settings, with connections of its own, for brokers with ``Capability.DELIVERY``."""
+    """The same for Kafka's settings, with connections of its own."""
     return _or_gap(lambda: KafkaSettings(*_kafka(broker, secrets)))
+
+
+def open_delivery(broker: MessageBroker, secrets: Secrets) -> DeliveryBroker[Any] | Gap:
+    """The same for the settings of brokers that are not Kafka's."""
+
+    def opened() -> DeliveryBroker[Any]:
+        if broker.spec.rabbitmq is not None:
+            return RabbitSettings(_access(broker.spec.rabbitmq, secrets))
+        assert broker.spec.rocketmq is not None, "Kafka's are opened by open_settings"
+        return RocketMQSettings(broker.spec.rocketmq.name_servers, _signing(broker.spec.rocketmq, secrets))
+
+    return _or_gap(opened)
 
 
 def _or_gap(opened: Callable[[], Adapter]) -> Adapter | Gap:

@@ -128,6 +128,6 @@ def test_what_brokers_of_the_type_do_not_have(shop: QueueShop) -> None:
     shop.kubectl.apply(delivery)
     shop.await_condition("Ready", "False", "BrokerNotCapable", name="safe", kind="fwdp")
     status = shop.await_status(lambda s: s.get("capabilities"), "capabilities", name=BROKER, kind="fwmb")
-    assert status["capabilities"] == ["Queues"]
+    assert status["capabilities"] == ["DeadLetters", "DeliveryLimit", "DeliverySettings", "Prefetch", "Queues"]
     assert status["version"].startswith("3.")
     assert status["nodes"] == 3

@@ -47,7 +47,7 @@ RULES = {
         POLICY.replace("brokerRef: {name: main}", "brokerRef: {name: main, namespace: a.b}"),
         "spec.brokerRef.namespace",
     ),
-    "must be the name of a topic": (POLICY.replace("orders*", "orders/*"), "spec.match.names[0]"),
+    "must be the name of a topic": (POLICY.replace("orders*", "orders[0-9]"), "spec.match.names[0]"),
     "mode Replicated leaves flushing": (
         with_spec("flush: {mode: Replicated, everyMessages: 1}"),
         "spec.flush: mode Replicated leaves",

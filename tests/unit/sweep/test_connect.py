@@ -8,12 +8,12 @@ import pytest
 
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.kafka import KafkaBroker
-from floodwarden.brokers.rabbitmq import RabbitBroker
-from floodwarden.brokers.rocketmq import RocketMQBroker
+from floodwarden.brokers.rabbitmq import RabbitBroker, RabbitSettings
+from floodwarden.brokers.rocketmq import RocketMQBroker, RocketMQSettings
 from floodwarden.cluster.secrets import HiddenValues, SecretData
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
-from floodwarden.sweep.connect import Secrets, open_broker
+from floodwarden.sweep.connect import Secrets, open_broker, open_delivery
 from tests.support.resources import broker, rabbitmq, rocketmq
 
 GUEST = {"username": b"guest\n", "password": b"guest"}
@@ -41,6 +41,22 @@ async def test_the_adapter_of_each_type(resource: MessageBroker, known: Secrets,
     assert isinstance(opened, adapter)
     assert not isinstance(opened, Gap)
     await opened.close()
+
+
+@pytest.mark.parametrize(
+    ("resource", "known", "adapter"),
+    [
+        pytest.param(rabbitmq(), secrets(credentials=GUEST), RabbitSettings, id="RabbitMQ"),
+        pytest.param(rocketmq(tls=True, acl="acl"), secrets(acl=ACL), RocketMQSettings, id="RocketMQ"),
+    ],
+)
+async def test_the_settings_of_each_type(resource: MessageBroker, known: Secrets, adapter: type) -> None:
+    """With the same Secrets, over connections of their own."""
+    opened = open_delivery(resource, known)
+    assert isinstance(opened, adapter)
+    assert not isinstance(opened, Gap)
+    await opened.close()
+    assert isinstance(open_delivery(rabbitmq(), secrets(credentials={"username": b"guest"})), Gap)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep.binding import broker_obstacle, obstacle
 from floodwarden.sweep.store import Key, Store, key_of
-from tests.support.resources import backlog_policy, broker, delivery_policy, rabbitmq
+from tests.support.resources import backlog_policy, broker, delivery_policy, rabbitmq, rocketmq
 
 
 def store_of(*resources: object) -> Store:
@@ -126,35 +126,37 @@ def test_of_two_policies_created_together_one_has_the_target() -> None:
     assert "BacklogPolicy/a" in refused.message
 
 
-def test_settings_that_cannot_be_audited() -> None:
-    """A DeliveryPolicy on brokers whose settings are not audited says so."""
-    found = broker_obstacle(delivery_policy(), store_of(rabbitmq()))
-    assert found is not None
-    assert found.reason is Reason.BROKER_NOT_CAPABLE
-    assert found.message == "MessageBroker shop/main is of type RabbitMQ, whose settings Floodwarden cannot audit"
+AFTER = {"acknowledge": "AfterProcessing"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "text"),
+    ("on", "asked", "text"),
     [
-        pytest.param(
-            {"consumption": {"deliveryLimit": 5}}, "leave deliveryLimit out of spec.consumption", id="a limit of deliveries"
-        ),
-        pytest.param({"consumption": {"deadLetter": {}}}, "leave deadLetter out of spec.consumption", id="dead letters"),
-        pytest.param({"consumption": {"prefetchAtMost": 9}}, "leave prefetchAtMost out of spec.consumption", id="a prefetch"),
-        pytest.param({"transactions": {"checkMax": 15}}, "leave checkInterval and checkMax out", id="checks of transactions"),
-        pytest.param({"consumption": {"acknowledge": "AfterProcessing"}, "transactions": {}}, None, id="what Kafka has"),
+        pytest.param(broker(), {"consumption": {"deliveryLimit": 5}}, "leave deliveryLimit out", id="deliveries on Kafka"),
+        pytest.param(broker(), {"consumption": {"deadLetter": {}}}, "leave deadLetter out", id="dead letters on Kafka"),
+        pytest.param(broker(), {"consumption": {"prefetchAtMost": 9}}, "leave prefetchAtMost out", id="a prefetch on Kafka"),
+        pytest.param(broker(), {"transactions": {"checkMax": 15}}, "leave checkInterval and checkMax out", id="checks on Kafka"),
+        pytest.param(broker(), {"consumption": AFTER, "transactions": {"abort": "Hung"}}, None, id="what Kafka has"),
+        pytest.param(rabbitmq(), {"transactions": {}}, "leave spec.transactions out", id="transactions on RabbitMQ"),
+        pytest.param(rabbitmq(), {"retention": {"guard": {}}}, "leave guard out", id="a guard on RabbitMQ"),
+        pytest.param(rabbitmq(), {"flush": {"mode": "Async", "every": "1s"}}, "leave everyMessages", id="bounds on RabbitMQ"),
+        pytest.param(rabbitmq(), {"workloads": "Patch"}, "leave spec.workloads out", id="workloads on RabbitMQ"),
+        pytest.param(rabbitmq(), {"consumption": {**AFTER, "deliveryLimit": 5, "deadLetter": {}}}, None, id="what RabbitMQ has"),
+        pytest.param(rocketmq(), {"consumption": {"deadLetter": {}}}, "leave deadLetter out", id="dead letters on RocketMQ"),
+        pytest.param(rocketmq(), {"transactions": {"abort": "Hung"}}, "leave abort out", id="an abort on RocketMQ"),
+        pytest.param(rocketmq(), {"transactions": {"checkMax": 15}}, None, id="what RocketMQ has"),
     ],
 )
-def test_what_brokers_of_a_type_lack(asked: dict[str, Any], text: str | None) -> None:
+def test_what_brokers_of_a_type_lack(on: MessageBroker, asked: dict[str, Any], text: str | None) -> None:
     """It is refused and said, never silently left out."""
-    found = broker_obstacle(delivery_policy(**asked), store_of(broker()))
+    found = broker_obstacle(delivery_policy(on.metadata.name, **asked), store_of(on))
     if text is None:
         assert found is None
     else:
         assert found is not None
         assert found.reason is Reason.BROKER_NOT_CAPABLE
         assert text in found.message
+        assert f"is of type {on.spec.type}, " in found.message
 
 
 def leading_to(cluster: str | None, name: str, *allowed: str) -> MessageBroker:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.messagebroker import BrokerType, MessageBroker
 from floodwarden.brokers.base import BrokerError
 from floodwarden.cli.checking.report import Outcome
 from floodwarden.core.assess import Gap
@@ -16,7 +16,7 @@ from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
-from floodwarden.sweep.connect import Secrets, open_settings
+from floodwarden.sweep.connect import Secrets, open_delivery, open_settings
 from floodwarden.sweep.looks import broker_looks
 from floodwarden.sweep.looks.base import Round, looked
 
@@ -31,6 +31,8 @@ async def ask_all(work: Collection[Work]) -> list[Mapping[str, Outcome]]:
 async def ask(broker: MessageBroker, secrets: Secrets, policies: Collection[Wishes]) -> Mapping[str, Outcome]:
     """What was found on one broker for each policy, by its name. Ends within the adapter's time limit."""
     looking = [replace(wishes, acts=False) for wishes in policies]
+    if broker.spec.type is not BrokerType.KAFKA:
+        return await _judged(broker, secrets, looking)
     opened = open_settings(broker, secrets)
     if isinstance(opened, Gap):
         return {wishes.name: opened for wishes in looking}
@@ -51,6 +53,19 @@ async def ask(broker: MessageBroker, secrets: Secrets, policies: Collection[Wish
         name: with_seen(findings, [apart[name], *(brought[name] for brought in seen if name in brought)])
         for name, findings in found.items()
     }
+
+
+async def _judged(broker: MessageBroker, secrets: Secrets, looking: Collection[Wishes]) -> Mapping[str, Outcome]:
+    """The same of brokers whose adapter judges what it found."""
+    opened = open_delivery(broker, secrets)
+    if isinstance(opened, Gap):
+        return {wishes.name: opened for wishes in looking}
+    try:
+        return opened.judge(await opened.survey(lambda name: any(wishes.matches(name) for wishes in looking)), looking)
+    except BrokerError as error:
+        return {wishes.name: Gap(Reason(error.reason.value), str(error)) for wishes in looking}
+    finally:
+        await opened.close()
 
 
 def _not_looked_at(wishes: Wishes) -> Iterator[str]:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.messagebroker import BrokerType, MessageBroker
 from floodwarden.sweep.audits.base import Audit
 from floodwarden.sweep.audits.kafka import KafkaAudit
-from floodwarden.sweep.connect import open_settings
+from floodwarden.sweep.audits.plain import PlainAudit
+from floodwarden.sweep.connect import open_delivery, open_settings
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.link import Link
 from floodwarden.sweep.services import Services
@@ -17,4 +18,6 @@ from floodwarden.sweep.store import key_of
 
 def audit_of(broker: MessageBroker, services: Services, ledger: BrokerLedger) -> Audit:
     """The audit for a type of brokers, with connections of its own."""
-    return KafkaAudit(services, ledger, Link(broker, services.secrets, open_settings), key_of(broker))
+    if broker.spec.type is BrokerType.KAFKA:
+        return KafkaAudit(services, ledger, Link(broker, services.secrets, open_settings), key_of(broker))
+    return PlainAudit(services, ledger, Link(broker, services.secrets, open_delivery), broker)
