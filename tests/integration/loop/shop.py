@@ -21,8 +21,6 @@ from tests.integration.loop.stream import Stream
 from tests.support.kubectl import Kubectl, Object
 from tests.support.operator_process import OperatorProcess
 
-DELIVERY = "safe"
-
 
 class Shop(Stall):
     """``topic`` and ``group`` are those that ``consumers`` and ``policy`` use unless told otherwise."""
@@ -30,7 +28,7 @@ class Shop(Stall):
     def __init__(self, kubectl: Kubectl, kafka: RealKafka, operator: OperatorProcess) -> None:
         super().__init__(kubectl, operator)
         self.kafka = kafka
-        self.topic = f"orders-{self.mark}"
+        self.topic = self.subject = f"orders-{self.mark}"
         self.group = f"billing-{self.mark}"
         self._topics: set[str] = set()
         self._groups = {self.group}
@@ -89,19 +87,6 @@ class Shop(Stall):
         }
         metadata = {"name": name, "namespace": namespace or self.namespace, "annotations": dict(annotations or {})}
         self.kubectl.apply({"apiVersion": API, "kind": "BacklogPolicy", "metadata": metadata, "spec": merged})
-
-    def delivery(
-        self,
-        *,
-        name: str = DELIVERY,
-        annotations: Mapping[str, str] | None = None,
-        match: Mapping[str, Any] | None = None,
-        **spec: Any,
-    ) -> None:
-        """Apply a DeliveryPolicy for the shop's topic."""
-        metadata = {"name": name, "namespace": self.namespace, "annotations": dict(annotations or {})}
-        wanted = {"brokerRef": {"name": BROKER}, "match": match or {"names": [self.topic]}, **spec}
-        self.kubectl.apply({"apiVersion": API, "kind": "DeliveryPolicy", "metadata": metadata, "spec": wanted})
 
     def consumers(
         self,

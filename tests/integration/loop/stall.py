@@ -7,9 +7,9 @@ the end of the operator's log. ``shop`` has it on Kafka.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 from floodhack.errors import HackError
@@ -22,12 +22,15 @@ from tests.support.operator_process import OperatorProcess
 API = f"{GROUP}/{VERSION}"
 POLICY = "billing"
 BROKER = "main"
+DELIVERY = "safe"
 SWEEP = "500ms"
 PUBLIC_KEYS = ("username", "ca.crt", "tls.crt")  # of a Secret: what may be shown
 
 
 class Stall:
-    """``mark`` tells its names from those of others."""
+    """``mark`` tells its names from those of others; ``subject`` is the topic or queue that is its own."""
+
+    subject: str
 
     def __init__(self, kubectl: Kubectl, operator: OperatorProcess) -> None:
         self.kubectl = kubectl
@@ -93,6 +96,19 @@ class Stall:
     def scale(self, replicas: int, *, name: str = POLICY) -> None:
         """Scale the Deployment by hand."""
         self.kubectl.run("scale", "deployment", name, f"--replicas={replicas}", "-n", self.namespace)
+
+    def delivery(
+        self,
+        *,
+        name: str = DELIVERY,
+        annotations: Mapping[str, str] | None = None,
+        match: Mapping[str, Any] | None = None,
+        **spec: Any,
+    ) -> None:
+        """Apply a DeliveryPolicy, by default for the shop's own topic or queue."""
+        metadata = {"name": name, "namespace": self.namespace, "annotations": dict(annotations or {})}
+        wanted = {"brokerRef": {"name": BROKER}, "match": match or {"names": [self.subject]}, **spec}
+        self.kubectl.apply({"apiVersion": API, "kind": "DeliveryPolicy", "metadata": metadata, "spec": wanted})
 
     def _keep_evidence(self) -> None:
         """What Floodwarden wrote about this shop, for the search for secrets after the session."""

@@ -20,7 +20,7 @@ class QueueShop(Stall):
     def __init__(self, kubectl: Kubectl, rabbit: RealRabbit, operator: OperatorProcess) -> None:
         super().__init__(kubectl, operator)
         self.rabbit = rabbit
-        self.queue = f"orders-{self.mark}"
+        self.queue = self.subject = f"orders-{self.mark}"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
@@ -34,7 +34,7 @@ class QueueShop(Stall):
         """Messages in it, by rabbitmqctl."""
         return int(self.rabbit.listed(self.queue, "messages")["messages"])
 
-    def broker(self, *, user: str = "monitoring", **reach: Any) -> None:
+    def broker(self, *, user: str = "monitoring", audits: str = "5s", **reach: Any) -> None:
         """Apply a MessageBroker and its Secret, by default on the first node's plain management listener."""
         name, password = self.rabbit.user(user)
         self.secret(SECRET, username=name, password=password)
@@ -43,7 +43,7 @@ class QueueShop(Stall):
             "credentialsSecretRef": {"name": SECRET},
             **reach,
         }
-        spec: Object = {"type": "RabbitMQ", "rabbitmq": block, "sweepInterval": SWEEP}
+        spec: Object = {"type": "RabbitMQ", "rabbitmq": block, "sweepInterval": SWEEP, "auditInterval": audits}
         metadata = {"name": BROKER, "namespace": self.namespace}
         self.kubectl.apply({"apiVersion": API, "kind": "MessageBroker", "metadata": metadata, "spec": spec})
 
