@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from floodwarden.brokers.base import BrokerError
-from floodwarden.brokers.rabbitmq import RabbitSettings
+from floodwarden.brokers.rabbitmq import RabbitSettings, answers
 from floodwarden.core.delivery.queues_found import (
     ChannelFound,
     ConsumerFound,
@@ -20,7 +25,7 @@ from floodwarden.core.delivery.queues_found import (
 from floodwarden.core.observation import Unknown, UnknownReason
 from tests.support.hostile import HOSTILE
 from tests.support.rabbit import OVERVIEW, FakeManagement
-from tests.support.rabbit_audit import BODY, NODE, refusing, told
+from tests.support.rabbit_audit import BODY, COUNTED, NODE, refusing, told
 from tests.support.rabbit_audit import adapter as adapter
 from tests.support.rabbit_audit import fake as fake
 
@@ -169,8 +174,8 @@ async def test_a_part_that_is_odd(fake: FakeManagement, adapter: RabbitSettings,
 
 async def test_an_overview_that_cannot_be_read(fake: FakeManagement, adapter: RabbitSettings) -> None:
     """The version is not known, nor the cluster."""
-    answers: list[Any] = [refusing(500), [], None, {}]
-    for odd in answers:
+    odd_ones: list[Any] = [refusing(500), [], None, {}]
+    for odd in odd_ones:
         fake.answers["overview"] = odd
         found = await adapter.survey(everything)
         assert (found.version, found.cluster) == (None, "")
@@ -241,3 +246,37 @@ async def test_queues_that_cannot_be_read(fake: FakeManagement, adapter: RabbitS
     fake.answers["queues"] = odd
     with pytest.raises(BrokerError, match="cannot be read"):
         await adapter.survey(everything)
+
+
+REAL: dict[str, tuple[Callable[[Any], object], list[dict[str, Any]]]] = {
+    "queues": (
+        lambda answer: answers.queues(answer, everything),
+        [told(policy="p", message_stats={"publish_details": {"rate": 2.5}}), told("old", type="classic", arguments=[])],
+    ),
+    "operator policies": (answers.operator_policies, [{"name": "op", **BODY}]),
+    "nodes": (answers.nodes, [NODE, {"name": "rabbit@b", "running": False}]),
+    "exchanges": (answers.exchanges, [{"name": ""}]),
+    "consumers": (lambda answer: answers.consumers(answer, everything), [consumer()]),
+    "channels": (answers.channels, [channel(message_stats={"drop_unroutable_details": {"rate": 0.5}})]),
+    "vhosts": (lambda answer: answers.unroutable(answer, "shop", 3), COUNTED),
+}
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize(("read", "real"), REAL.values(), ids=REAL)
+@given(data=st.data())
+def test_whatever_is_answered(read: Callable[[Any], object], real: list[dict[str, Any]], data: st.DataObject) -> None:
+    """A real answer in which any part is anything else is read, or refused with words."""
+    changed: Any = copy.deepcopy(real)
+    place, key = changed, data.draw(st.integers(0, len(changed) - 1))
+    while isinstance(place[key], dict) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(st.sampled_from(sorted(place)))
+    place[key] = data.draw(ANY_JSON)
+    with contextlib.suppress(ValueError):
+        read(changed)
+    assert read(real) is not None

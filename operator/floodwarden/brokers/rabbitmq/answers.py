@@ -82,9 +82,8 @@ def _members(name: str, entry: Entry) -> tuple[str, ...] | Unknown:
 
 
 def _nodes(name: str, entry: Entry, key: str) -> tuple[str, ...] | Unknown:
-    found = entry.get(key)
-    if isinstance(found, list) and all(isinstance(node, str) for node in found):
-        return tuple(sorted(found))
+    if isinstance(entry.get(key), list):
+        return _names(entry, key)
     what = "members" if key == "members" else "members that run"
     why = f"queue {name} does not tell its {what} yet; it does within seconds of its declaration"
     return Unknown(UnknownReason.COORDINATOR_UNAVAILABLE, why)
@@ -110,13 +109,12 @@ def nodes(answer: Any) -> tuple[NodeFound, ...]:
 
 
 def _node(entry: Entry) -> NodeFound:
-    apart = entry.get("partitions") or []
     return NodeFound(
         _text(entry, "name"),
         _flag(entry, "running"),
         _alarm(entry, "mem_alarm"),
         _alarm(entry, "disk_free_alarm"),
-        tuple(sorted(filter(None, (node if isinstance(node, str) else None for node in apart)))),
+        _names(entry, "partitions") if "partitions" in entry else (),
     )
 
 
@@ -197,6 +195,13 @@ def _name(entry: Entry, key: str) -> str | None:
     """A name that may be missing, which RabbitMQ tells in several ways."""
     value = entry.get(key)
     return value if isinstance(value, str) and value else None
+
+
+def _names(entry: Entry, key: str) -> tuple[str, ...]:
+    value = entry.get(key)
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"no {key}")
+    return tuple(sorted(value))
 
 
 def _flag(entry: Entry, key: str) -> bool:

@@ -80,6 +80,8 @@ def _findings(wishes: Wishes, around: _Around) -> Findings:
     if gaps:
         unread.add(NODES)
     change = _change(wishes, around, gaps)
+    if isinstance(found.operator_policies, Unknown):
+        unread.add(f"{operator_policies.KIND} {operator_policies.name_for(wishes)}")
     aside = len(gaps)
     violations += of_publishers(wishes, known, found, gaps, unproven)
     violations += of_unroutable(wishes, found, gaps, unproven)
@@ -96,7 +98,7 @@ def _findings(wishes: Wishes, around: _Around) -> Findings:
         violations=tuple(violations),
         changes=(change,) if change is not None else (),
         gaps=tuple({(gap.reason, gap.message): gap for gap in gaps}.values()),
-        warnings=tuple(_warnings(wishes, known, found)),
+        warnings=tuple(_warnings(wishes, matched, found)),
         unread=frozenset(unread),
         unproven=tuple(unproven),
     )
@@ -228,7 +230,7 @@ def _unproven(wishes: Wishes, queues: Sequence[QueueFound]) -> Iterator[str]:
         yield f"{listed(classic)}: classic queues keep only messages that are published as persistent, which is not seen"
 
 
-def _warnings(wishes: Wishes, queues: Sequence[QueueFound], found: QueuesFound) -> Iterator[str]:
+def _warnings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], found: QueuesFound) -> Iterator[str]:
     """One sentence for each promise of the policy that cannot be kept, or that costs messages."""
     factor, in_sync = wishes.factor, wishes.min_in_sync
     if factor is not None and not isinstance(found.nodes, Unknown) and factor > len(found.nodes):
@@ -238,9 +240,13 @@ def _warnings(wishes: Wishes, queues: Sequence[QueueFound], found: QueuesFound) 
     if wishes.acks == "None" and wishes.flush in ("Sync", "Replicated"):
         yield f"flush {wishes.flush} is promised by publisher confirms, but with acks None publishers do not wait for them"
     if wishes.reading.delivery_limit is not None:
-        dropping = [queue.name for queue in queues if queue.kind == QUORUM and _has_no_dead_letters(queue, found)]
+        known = [queue for queue in matched.values() if isinstance(queue, QueueFound)]
+        dropping = [queue.name for queue in known if queue.kind == QUORUM and _has_no_dead_letters(queue, found)]
         if dropping:
             yield f"consumption.deliveryLimit drops messages of {listed(dropping)}: no dead-letter exchange takes them"
+    missing = sorted(name for name in wishes.names if not set("*?") & set(name) and name not in matched)
+    if missing and matched:
+        yield f"no queue matches {listed(missing)}: correct spec.match, or declare the queue"
 
 
 def _has_no_dead_letters(queue: QueueFound, found: QueuesFound) -> bool:

@@ -13,7 +13,7 @@ from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from tests.support.delivery import DAY, the
-from tests.support.virtual_host import EVERY_WISH, HOST, NAMES, SAFE, asking, found, judged, queue, reader, sender
+from tests.support.virtual_host import EVERY_WISH, HOST, NAMES, OURS, SAFE, asking, found, judged, queue, reader, sender
 
 GONE = Unknown(UnknownReason.TIMEOUT, "no answer, for a test")
 GAP = (Reason.TIMEOUT, "no answer, for a test")
@@ -142,7 +142,7 @@ UNREAD = {
     "nodes": (found(SAFE, nodes=GONE), {NODES}),
     "channels": (found(SAFE, channels=GONE), {HOST}),
     "what was not routed": (found(SAFE, unroutable=GONE), {HOST}),
-    "operator policies": (found(SAFE, operator_policies=GONE), set()),
+    "operator policies": (found(SAFE, operator_policies=GONE), {f"operator policy {OURS}"}),
 }
 
 

@@ -318,6 +318,7 @@ WARNINGS = {
         "minInSync 3 is not reached with factor 3: 2 members confirm",
     ),
     "nobody waits": (asking(acks="None", flush="Sync"), "with acks None publishers do not wait"),
+    "a name that nobody has": (asking(factor=3, names=("orders", "ordres")), "no queue matches ordres: correct spec.match"),
     "dead letters are dropped": (asking(delivery_limit=5), "deliveryLimit drops messages of orders: no dead-letter exchange"),
 }
 

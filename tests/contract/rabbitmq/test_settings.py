@@ -1,0 +1,330 @@
+"""What an audit tells of real queues, nodes and clients is so by RabbitMQ's own tool, and what it writes is there by it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pika
+import pytest
+from pika.adapters.blocking_connection import BlockingChannel
+
+from floodwarden.brokers.rabbitmq import RabbitSettings
+from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.survey import Change
+from floodwarden.core.delivery.violations import Action, Violation
+from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.observation import Unknown, UnknownReason
+from tests.contract.cluster.eventually import eventually
+from tests.contract.rabbitmq.real_rabbit import RealRabbit
+from tests.support.delivery import DAY, the
+from tests.support.virtual_host import asking, of
+
+LOST = 2
+# Queues, channels and nodes each tell every five seconds what there is.
+TOLD = 30.0
+EVERYTHING: dict[str, Any] = {
+    "factor": 3,
+    "min_in_sync": 2,
+    "flush": "Sync",
+    "acks": "All",
+    "kept_for": DAY,
+    "acknowledged_late": True,
+    "delivery_limit": 5,
+    "prefetch": 100,
+    "dead_letters": True,
+    "dead_safely": True,
+}
+SAFE: dict[str, Any] = {
+    "x_dead_letter_exchange": "amq.fanout",
+    "x_dead_letter_strategy": "at-least-once",
+    "x_overflow": "reject-publish",
+}
+
+
+@pytest.fixture
+async def settings(rabbit: RealRabbit) -> AsyncIterator[RabbitSettings]:
+    """An adapter that comes as an administrator."""
+    made = RabbitSettings(rabbit.access())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def clean(rabbit: RealRabbit) -> Iterator[None]:
+    """Operator policies are gone after the test."""
+    yield
+    for policy in operator_policies(rabbit):
+        rabbit.tool("rabbitmqctl", "clear_operator_policy", policy)
+
+
+@pytest.fixture
+def whole(rabbit: RealRabbit) -> Iterator[None]:
+    """All nodes run again after the test, with the memory that they may usually take."""
+    yield
+    rabbit.brokers("start", "rabbitmq", str(LOST))
+    rabbit.tool("rabbitmqctl", "set_vm_memory_high_watermark", "0.4")
+
+
+def auditing(settings: RabbitSettings, *policies: Wishes) -> Callable[[], Awaitable[Findings]]:
+    """One audit after the other, of the first of these policies, for ``eventually``."""
+
+    async def look() -> Findings:
+        found = await settings.survey(lambda name: any(one.matches(name) for one in policies))
+        return settings.judge(found, policies)[policies[0].name]
+
+    return look
+
+
+def known(findings: Findings) -> bool:
+    """Whether the queues have told all that is asked for, which takes some seconds after their declaration."""
+    return not findings.gaps
+
+
+def has(setting: str) -> Callable[[Findings], bool]:
+    """Whether a setting differs, for ``eventually``."""
+    return lambda findings: any(one.setting == setting for one in findings.violations)
+
+
+def told(findings: Findings, setting: str) -> Violation:
+    """The one difference of a setting."""
+    return the([one for one in findings.violations if one.setting == setting])
+
+
+def operator_policies(rabbit: RealRabbit) -> dict[str, Any]:
+    """The operator policies as rabbitmqctl lists them, by name."""
+    printed = rabbit.tool("rabbitmqctl", "list_operator_policies", "--quiet", "--formatter", "json")
+    return {one["name"]: one | {"definition": json.loads(one["definition"])} for one in json.loads(printed)}
+
+
+def effective(rabbit: RealRabbit, queue: str) -> dict[str, int]:
+    """What policy and operator policy come to, by RabbitMQ itself."""
+    found = f'{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{rabbit.facts["vhost"]}">>, queue, <<"{queue}">>))'
+    said = rabbit.tool("rabbitmqctl", "eval", f"{found}, rabbit_policy:effective_definition(Q).")
+    return {key: int(value) for key, value in re.findall(r'<<"([^"]+)">>,\s*(\d+)', said)}
+
+
+@contextmanager
+def careless(rabbit: RealRabbit) -> Iterator[BlockingChannel]:
+    """A channel without publisher confirms."""
+    connection = pika.BlockingConnection(pika.URLParameters(f"{rabbit.urls[0]}?heartbeat=0"))
+    try:
+        yield connection.channel()
+    finally:
+        connection.close()
+
+
+async def test_a_bad_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """All that is wrong with it is told at once, with who has set it."""
+    queue = rabbit.queue("classic", x_max_length=5, x_message_ttl=60_000, x_dead_letter_exchange="no-such")
+    findings = await eventually(auditing(settings, asking(names=(queue,), **EVERYTHING)), known, within=TOLD)
+    assert {(one.setting, one.found, one.where, one.action) for one in of(findings, f"queue {queue}")} == {
+        ("queue type", "classic", "queue", Action.REPORT),
+        ("overflow", "drop-head, with max-length 5 (argument)", "default", Action.REPORT),
+        ("message-ttl", "60000 (1m)", "argument", Action.REPORT),
+        ("delivery-limit", "none, as all classic queues", "default", Action.REPORT),
+        ("dead-letter-exchange", "no-such, which does not exist", "argument", Action.REPORT),
+        ("dead-letter-strategy", "at-most-once, as all classic queues", "default", Action.REPORT),
+    }
+    assert len(findings.violations) == 6
+
+
+async def test_a_good_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """A quorum queue with what is asked for is compliant, and so is a stream where that is enough."""
+    queue = rabbit.queue("quorum", x_delivery_limit=5, **SAFE)
+    stream = rabbit.queue("stream", x_max_age="7D")
+    findings = await eventually(auditing(settings, asking(names=(queue,), **EVERYTHING)), known, within=TOLD)
+    assert (findings.topics, findings.brokers, findings.violations) == (1, 3, ())
+    replicated = asking(names=(stream,), flush="Replicated", factor=3, min_in_sync=2, kept_for=DAY)
+    findings = await eventually(auditing(settings, replicated), known, within=TOLD)
+    assert (findings.topics, findings.violations) == (1, ())
+
+
+@pytest.mark.usefixtures("clean")
+async def test_policies_are_told_as_rabbitmqctl_merges_them(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """Of policy and operator policy the smaller number holds, and it is said whose it is."""
+    queue = rabbit.queue()
+    rabbit.tool("rabbitmqctl", "set_policy", queue, f"^{queue}$", '{"message-ttl": 90000, "delivery-limit": 7}')
+    rabbit.tool("rabbitmqctl", "set_operator_policy", "platform", f"^{queue}$", '{"message-ttl": 60000, "delivery-limit": 9}')
+    try:
+        look = auditing(settings, asking(names=(queue,), kept_for=DAY, delivery_limit=5))
+        findings = await eventually(look, has("message-ttl"), within=TOLD)
+        merged = effective(rabbit, queue)
+    finally:
+        rabbit.tool("rabbitmqctl", "clear_policy", queue)
+    assert merged == {"message-ttl": 60000, "delivery-limit": 7}
+    ttl, limit = told(findings, "message-ttl"), told(findings, "delivery-limit")
+    assert (ttl.found, ttl.where) == ("60000 (1m)", "operator policy platform")
+    assert (limit.found, limit.where, limit.action) == ("7", f"policy {queue}", Action.OWNER)
+
+
+@pytest.mark.usefixtures("clean")
+async def test_an_enforced_limit(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """It is there by rabbitmqctl, RabbitMQ acts on it, and it is taken away without a trace."""
+    queue, other = rabbit.queue(x_dead_letter_exchange="amq.fanout"), rabbit.queue()
+    policy = asking(f"shop/{queue}", names=(f"{queue[:-1]}?",), exclude=(other,), delivery_limit=2)
+    name = f"floodwarden:{policy.name}"
+    findings = await eventually(auditing(settings, policy), known, within=TOLD)
+    assert told(findings, "delivery-limit").action is Action.REPAIR
+    assert await settings.write(findings.changes) == {}
+    assert operator_policies(rabbit)[name]["definition"] == {"delivery-limit": 2}
+    assert effective(rabbit, queue) == {"delivery-limit": 2}
+    assert not effective(rabbit, other)
+    findings = await auditing(settings, policy)()
+    assert (findings.violations, findings.changes, findings.gaps) == ((), (), ())
+    assert deliveries(rabbit, queue) == 3
+    asks_no_more = asking(policy.name, names=policy.names, factor=1)
+    gone = (await auditing(settings, asks_no_more)()).changes
+    assert [(change.name, change.value) for change in gone] == [(name, None)]
+    assert await settings.write(gone) == {}
+    assert operator_policies(rabbit) == {}
+    assert not effective(rabbit, queue)
+    assert await settings.write(gone) == {}
+
+
+def deliveries(rabbit: RealRabbit, queue: str) -> int:
+    """How often a message is delivered that is always given back."""
+    rabbit.publish(queue, 1)
+    with rabbit.channel() as channel:
+        for count in range(100):
+            method = channel.basic_get(queue)[0]
+            if method is None:
+                return count
+            channel.basic_nack(method.delivery_tag, requeue=True)
+    return 100
+
+
+@pytest.mark.usefixtures("clean")
+async def test_the_owners_operator_policy(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """It is neither replaced nor overruled, whatever its priority is; the queue beside it gets ours."""
+    owned, free = rabbit.queue(), rabbit.queue()
+    rabbit.tool("rabbitmqctl", "set_operator_policy", "--priority", "-5", "platform", f"^{owned}$", '{"expires": 86400000}')
+    before = operator_policies(rabbit)
+    look = auditing(settings, asking(names=(owned, free), delivery_limit=5))
+    findings = await eventually(look, lambda seen: known(seen) and told_of(seen, owned).action is Action.OWNER, within=TOLD)
+    assert "operator policy platform has this queue" in told_of(findings, owned).reason
+    assert await settings.write(findings.changes) == {}
+    after = operator_policies(rabbit)
+    assert after["platform"] == before["platform"]
+    assert after["floodwarden:shop/orders"]["priority"] == -6
+    assert effective(rabbit, owned) == {"expires": 86400000}
+    assert effective(rabbit, free) == {"delivery-limit": 5}
+    findings = await look()
+    assert ([one.resource for one in findings.violations], findings.changes) == ([f"queue {owned}"], ())
+
+
+def told_of(findings: Findings, queue: str) -> Violation:
+    """The one difference of a queue."""
+    return the(of(findings, f"queue {queue}"))
+
+
+async def test_clients(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """A consumer without acknowledgements, one without a bound, and a publisher without confirms are named."""
+    queue = rabbit.queue()
+    policy = asking(names=(queue,), acks="All", acknowledged_late=True, prefetch=10)
+    with careless(rabbit) as channel, rabbit.channel(1) as greedy, careless(rabbit) as publisher:
+        channel.basic_consume(queue, lambda *_: None, auto_ack=True)
+        greedy.basic_consume(queue, lambda *_: None)
+        audit = auditing(settings, policy)
+
+        async def look() -> Findings:
+            for _ in range(20):
+                publisher.basic_publish("", queue, b"x")
+            return await audit()
+
+        settled = {"consumer acknowledgement", "prefetch", "publisher confirms"}
+        findings = await eventually(look, lambda seen: {one.setting for one in seen.violations} == settled, within=TOLD)
+        names = {who: name_of(one) for who, one in (("channel", channel), ("greedy", greedy), ("publisher", publisher))}
+    assert told(findings, "consumer acknowledgement").found == f"automatic for 1 of 2: {names['channel']}"
+    assert told(findings, "prefetch").found == f"unbounded for 1 of 2: {names['greedy']}"
+    assert told(findings, "publisher confirms").found == f"not used by {names['publisher']}"
+
+
+def name_of(channel: BlockingChannel) -> str:
+    """A connection as RabbitMQ calls it, with its user."""
+    ours, theirs = (
+        channel.connection._impl._transport._sock.getsockname(),
+        channel.connection._impl._transport._sock.getpeername(),
+    )
+    return f"{ours[0]}:{ours[1]} -> {theirs[0]}:{theirs[1]} (user application)"
+
+
+async def test_messages_that_no_queue_takes(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """They are confirmed, and told."""
+    queue = rabbit.queue()
+    audit = auditing(settings, asking(names=(queue,), acks="All"))
+    await eventually(audit, known, within=TOLD)
+    with rabbit.channel() as channel:
+
+        async def look() -> Findings:
+            channel.basic_publish("amq.direct", "nowhere", b"x")
+            return await audit()
+
+        findings = await eventually(look, has("unroutable messages"), within=TOLD)
+    assert told(findings, "unroutable messages").resource == "virtual host /"
+
+
+@pytest.mark.usefixtures("whole")
+async def test_a_node_is_killed(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """It is named, and so are the queues that have a member there; a classic queue of its own is down."""
+    queue, classic = rabbit.queue(), rabbit.queue("classic", node=LOST)
+    lost = rabbit.set.name(LOST)
+    look = auditing(settings, asking(names=(queue, classic), acks="All"))
+    await eventually(look, lambda seen: known(seen) and not seen.violations, within=TOLD)
+    rabbit.brokers("stop", "rabbitmq", str(LOST), "--kill")
+    settled = {"node", "members online", "queue state"}
+    findings = await eventually(look, lambda seen: {one.setting for one in seen.violations} == settled, within=60)
+    assert told(findings, "node").resource == f"broker {lost}"
+    assert told(findings, "members online").found == f"2 of 3, without {lost}"
+    assert "quorum critical" in told(findings, "members online").reason
+    down = told(findings, "queue state")
+    assert (down.resource, down.found) == (f"queue {classic}", "down")
+    assert lost in down.reason
+    rabbit.brokers("start", "rabbitmq", str(LOST))
+    await eventually(look, lambda seen: known(seen) and not seen.violations, within=60)
+
+
+@pytest.mark.usefixtures("whole")
+async def test_an_alarm(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """A node that has taken more memory than it may is told, by name, and told no more once it has not."""
+    queue = rabbit.queue("classic")
+    look = auditing(settings, asking(names=(queue,), prefetch=10))
+    rabbit.tool("rabbitmqctl", "--node", "1", "set_vm_memory_high_watermark", "0.00001")
+    findings = await eventually(look, has("memory alarm"), within=TOLD)
+    assert the(findings.violations).resource == f"broker {rabbit.set.name(1)}"
+    rabbit.tool("rabbitmqctl", "--node", "1", "set_vm_memory_high_watermark", "0.4")
+    await eventually(look, lambda seen: not seen.violations, within=TOLD)
+
+
+async def test_requests_do_not_grow_with_queues(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """20 queues cost as many as one."""
+    queues = [rabbit.queue("classic") for _ in range(20)]
+    costs = []
+    for names in (queues[:1], queues):
+        before = settings.requests
+        findings = await auditing(settings, asking(names=tuple(names), **EVERYTHING))()
+        assert findings.topics == len(names)
+        costs.append(settings.requests - before)
+    assert costs == [8, 8]
+
+
+async def test_an_audit_writes_nothing(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """In mode Audit nothing is to be written, and who only looks needs no more than the tag monitoring."""
+    queue = rabbit.queue()
+    looking = RabbitSettings(rabbit.access("monitoring"))
+    try:
+        audit = auditing(looking, asking(names=(queue,), enforces=False, **EVERYTHING))
+        findings = await eventually(audit, known, within=TOLD)
+        assert findings.changes == ()
+        assert told(findings, "delivery-limit").reason == "mode Enforce would write it, in an operator policy"
+        change = Change("floodwarden:shop/orders", "definition", "{}", "not set", "operator policy")
+        refused = (await looking.write([change]))[change]
+    finally:
+        await looking.close()
+    assert isinstance(refused, Unknown)
+    assert refused.reason is UnknownReason.AUTHORIZATION_FAILED
+    assert "operator policies are for administrators: give user monitoring that tag" in refused.detail
+    assert operator_policies(rabbit) == {}
