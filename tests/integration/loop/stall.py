@@ -23,7 +23,7 @@ API = f"{GROUP}/{VERSION}"
 POLICY = "billing"
 BROKER = "main"
 SWEEP = "500ms"
-PUBLIC_KEYS = ("username", "ca.crt", "tls.crt")  # of a Secret: what may be shown
+PUBLIC_KEYS = ("username", "accessKey", "ca.crt", "tls.crt")  # of a Secret: what may be shown
 
 
 class Stall:
