@@ -50,16 +50,12 @@ class GroupLook:
 
     def read(self) -> dict[str, int]:
         """`produced`, `committed`, `members`, `owners`; raises UnreadError."""
-        master, proxy, group = (
-            self.servers.port("master"),
-            self.servers.port("proxy-remoting"),
-            {"consumerGroup": self.plan.group},
-        )
-        topic = {"topic": self.plan.topic}
+        by, master = self.servers.credentials(), self.servers.port("master")
+        topic, group = {"topic": self.plan.topic}, {"consumerGroup": self.plan.group}
         # What is done is read first: messages that arrive between the two readings then count as lag, not against it.
-        done = self._body(ask(master, GET_CONSUME_STATS, {**group, **topic}, by=self.servers.credentials()))
-        ends = self._body(ask(master, GET_TOPIC_STATS_INFO, topic, by=self.servers.credentials()))
-        connected = ask(proxy, GET_CONSUMER_CONNECTION_LIST, group, by=self.servers.credentials())
+        done = self._body(ask(master, GET_CONSUME_STATS, {**group, **topic}, by=by))
+        ends = self._body(ask(master, GET_TOPIC_STATS_INFO, topic, by=by))
+        connected = ask(self.servers.port("proxy-remoting"), GET_CONSUMER_CONNECTION_LIST, group, by=by)
         nobody = connected is not None and connected.code == CONSUMER_NOT_ONLINE
         members = 0 if nobody else self._body(connected).count(b'"clientId"')
         # Behind the proxy all of them share all queues.
