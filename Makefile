@@ -32,7 +32,7 @@ test: venv ## everything CI runs: check, then every test against a real cluster 
 test-oldest: venv ## CRDs and chart on Kubernetes 1.29, the oldest there is; not a part of test (first build: 15 minutes on two cores)
 	@hack/test-oldest $(TESTS)
 
-demo: venv ## from a bare machine to a real backlog, scaled and drained (BROKER=rabbitmq)
+demo: venv ## from a bare machine to a real backlog, scaled and drained (BROKER=rabbitmq, BROKER=rocketmq)
 	@hack/demo --broker $(BROKER) $(DEMO)
 
 cluster: ## a Kubernetes cluster with a node on this machine, left running

@@ -1,6 +1,6 @@
 """`make bench`: measures what the project promises in numbers, prints a table and writes .bench/results.json.
 
-The parts are in the neighbours: `spikes`, `cost`, `failover`, `auditing`, `queues`, `deciding`, `simulating`;
+The parts are in the neighbours: `spikes`, `cost`, `failover`, `auditing`, `queues`, `groups`, `deciding`, `simulating`;
 `bounds` says what must hold.
 """
 
@@ -17,6 +17,7 @@ import auditing
 import cost
 import deciding
 import failover
+import groups
 import queues
 import simulating
 import spikes
@@ -43,10 +44,11 @@ class Plan:
     many: int = 1000
     failovers: int = failover.ROUNDS
     audited: int = 2000
+    groups: int = 500
     times: cost.Times = field(default_factory=cost.Times)
 
 
-QUICK = Plan(10, 100, 3, 200, cost.Times(requests=10, idle=20, onset=5, busy=20))
+QUICK = Plan(10, 100, 3, 200, 50, cost.Times(requests=10, idle=20, onset=5, busy=20))
 
 
 def _arguments(parts: list[str]) -> argparse.Namespace:
@@ -68,6 +70,8 @@ def _on_ground(wanted: set[str], plan: Plan, attempt: Attempt) -> None:
             attempt("auditing", lambda: auditing.run(stage, who, plan.audited, plan.times.idle))
         if "queues" in wanted:
             attempt("queues", lambda: queues.run(stage, who, plan.many, plan.times))
+        if "groups" in wanted:
+            attempt("groups", lambda: groups.run(stage, who, plan.groups, plan.times))
         if wanted & {"cost", "failover"}:
             stack.enter_context(topics(stage, plan.many))
         if "cost" in wanted:
@@ -84,7 +88,7 @@ def _large(attempt: Attempt) -> None:
 
 def main() -> int:
     """Measure, print, write; status 1 where a part could not be measured. A missed bound is told, and is no failure."""
-    parts = ["simulating", "deciding", "spikes", "cost", "failover", "auditing", "queues"]
+    parts = ["simulating", "deciding", "spikes", "cost", "failover", "auditing", "queues", "groups"]
     given = _arguments(parts)
     wanted = set(given.only or parts)
     plan = QUICK if given.quick else Plan()

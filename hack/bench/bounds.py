@@ -61,6 +61,9 @@ BOUNDS = (
     Bound("rabbitmq_requests_per_sweep_1000_queues", "requests to its management API", most=5.0),
     Bound("rabbitmq_operator_cores_1000_queues", "CPU seconds per second meanwhile", most=0.6),
     Bound("rabbitmq_operator_rss_mib_1000_queues", "resident memory at its highest, MiB", most=350.0),
+    Bound("rocketmq_sweep_seconds_p99_500_groups", "sweeps of 500 policies, 500 groups of RocketMQ, 8 queues each", most=1.5),
+    Bound("rocketmq_operator_cores_500_groups", "CPU seconds per second meanwhile", most=0.6),
+    Bound("rocketmq_operator_rss_mib_500_groups", "resident memory at its highest, MiB", most=350.0),
     Bound("sim_violation_ratio_vs_keda_like", "violations of the limit, simulated, beside a KEDA-like scaler's", most=0.5),
     Bound("sim_replica_hours_ratio_vs_keda_like", "replica-hours, likewise", most=1.1),
 )

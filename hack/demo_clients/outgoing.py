@@ -1,6 +1,6 @@
 """What became of a producer's messages under publisher confirms: which are under way, confirmed, or to be sent again. Pure.
 
-`queue_producer.py` tells it what the broker answered, and asks it which message is next.
+`queue_producer.py` and `rocketmq_producer.py` tell it what the broker answered, and ask it which message is next.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ class Outgoing:
     def pending(self) -> int:
         """Messages whose confirm is yet to come."""
         return len(self.under_way) + len(self.again)
+
+    @property
+    def tag(self) -> int:
+        """The delivery tag of the message that was published last."""
+        return self._tag
 
     def opened(self) -> None:
         """A new channel: what the last one did not confirm has an unknown fate."""

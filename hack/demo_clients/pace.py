@@ -1,6 +1,6 @@
 """How many messages are due: a producer's schedule, at the rate that it was told last.
 
-Shared by `producer.py` and `queue_producer.py`.
+Shared by `producer.py`, `queue_producer.py` and `rocketmq_producer.py`.
 """
 
 from __future__ import annotations

@@ -47,6 +47,9 @@ PROMISED = {
     "rabbitmq_requests_per_sweep_1000_queues": "≤ 5",
     "rabbitmq_operator_cores_1000_queues": "≤ 0.6",
     "rabbitmq_operator_rss_mib_1000_queues": "≤ 350",
+    "rocketmq_sweep_seconds_p99_500_groups": "≤ 1.5",
+    "rocketmq_operator_cores_500_groups": "≤ 0.6",
+    "rocketmq_operator_rss_mib_500_groups": "≤ 350",
     "sim_violation_ratio_vs_keda_like": "≤ 0.5",
     "sim_replica_hours_ratio_vs_keda_like": "≤ 1.1",
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from floodhack import demo_kafka, demo_rabbitmq
+from floodhack import demo_kafka, demo_rabbitmq, demo_rocketmq
 from floodhack.demo_brokers import BROKERS
 from floodhack.demo_plan import FULL
 from floodhack.demo_stages import manifest
@@ -27,7 +27,11 @@ FACTS: dict[str, Any] = {
     },
     "addresses": {"amqp": ADDRESSES, "management": ["http://127.0.0.1:15672", "http://127.0.0.1:15772"]},
 }
-VALUES = {"kafka": demo_kafka.values(FULL, ADDRESSES), "rabbitmq": demo_rabbitmq.values(FULL, FACTS)}
+VALUES = {
+    "kafka": demo_kafka.values(FULL, ADDRESSES),
+    "rabbitmq": demo_rabbitmq.values(FULL, FACTS),
+    "rocketmq": demo_rocketmq.values(FULL, "127.0.0.1:9876", "127.0.0.1:9878"),
+}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,10 @@ def test_the_brokers_are_where_they_are_said_to_be() -> None:
     clients = yaml.safe_load(manifest("rabbitmq-clients.yaml", FULL, VALUES["rabbitmq"], "unused"))
     urls = "amqp://application:456@127.0.0.1:9092/%2F amqp://application:456@127.0.0.1:9192/%2F"
     assert clients["stringData"] == {"RABBITMQ_URLS": urls, "QUEUE": FULL.topic}
+    rocketmq = yaml.safe_load(manifest("rocketmq.yaml", FULL, VALUES["rocketmq"], "unused"))
+    assert rocketmq["spec"]["rocketmq"] == {"nameServers": ["127.0.0.1:9876"]}
+    clients = yaml.safe_load(manifest("rocketmq-clients.yaml", FULL, VALUES["rocketmq"], "unused"))
+    assert clients["stringData"] == {"ROCKETMQ_PROXY": "127.0.0.1:9878", "TOPIC": FULL.topic, "GROUP": FULL.group}
 
 
 def test_a_pace_owes_what_its_rate_makes_due(tmp_path: Path) -> None:
@@ -101,7 +109,7 @@ def test_a_pace_owes_what_its_rate_makes_due(tmp_path: Path) -> None:
 def test_confirms_settle_messages_by_tag() -> None:
     """One, or all up to it; what is refused is sent again under its own number."""
     outgoing = Outgoing()
-    assert [outgoing.next() for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert [(outgoing.next(), outgoing.tag) for _ in range(5)] == [(number, number) for number in range(1, 6)]
     outgoing.settled(2, multiple=False, confirmed=False)
     outgoing.settled(4, multiple=True, confirmed=True)
     assert (outgoing.published, outgoing.confirmed, outgoing.refused, outgoing.pending) == (5, 3, 1, 2)
@@ -117,7 +125,7 @@ def test_what_a_lost_channel_left_unconfirmed_is_sent_again() -> None:
         outgoing.next()
     outgoing.settled(1, multiple=False, confirmed=True)
     outgoing.opened()
-    assert [outgoing.next() for _ in range(3)] == [2, 3, 4]
+    assert [(outgoing.next(), outgoing.tag) for _ in range(3)] == [(2, 1), (3, 2), (4, 3)]
     outgoing.settled(3, multiple=True, confirmed=True)
     assert (outgoing.published, outgoing.confirmed, outgoing.repeated, outgoing.pending) == (4, 4, 2, 0)
 

@@ -9,10 +9,13 @@ import pytest
 
 from floodhack.demo_broker import Accounts, ByTool
 from floodhack.demo_brokers import BROKERS
+from floodhack.demo_counts import Counts, parse_counts
+from floodhack.demo_group import total
 from floodhack.demo_kafka import parse_group
 from floodhack.demo_plan import FULL
 from floodhack.demo_proof import Evidence, drained, none_lost, scaled
-from floodhack.demo_rabbitmq import find_queue, parse_counts
+from floodhack.demo_rabbitmq import find_queue
+from floodhack.demo_rocketmq import Progress, parse_connections, parse_progress
 from floodhack.instance import Instance
 from hack.demo_clients.outgoing import Outgoing
 
@@ -133,7 +136,7 @@ def test_the_last_report_of_the_producer_counts() -> None:
     outgoing.opened()
     outgoing.next()
     log = f"12:00:00 {early}\n12:00:05 {outgoing.line(0)}\n12:00:06 rate changes from 0/s to 60/s\n"
-    assert parse_counts(log) == (0.0, 3, 1, 1)
+    assert parse_counts(log) == Counts(0.0, 3, 1, 1)
     with pytest.raises(ValueError, match="no counts"):
         parse_counts("12:00:06 rate changes from 0/s to 60/s\n")
 
@@ -143,3 +146,44 @@ def test_the_queue_is_found_among_others() -> None:
     assert find_queue(json.dumps(listed), "orders") == {"name": "orders", "messages": 7}
     with pytest.raises(ValueError, match="no queue orders"):
         find_queue(json.dumps(listed[:1]), "orders")
+
+
+PROGRESS = """
+#Topic     #Broker Name   #QID  #Broker Offset   #Consumer Offset   #Diff   #Inflight   #LastTime
+orders     broker-a       0     211              120                91      0           2026-11-26 01:05:26
+orders     broker-a       1     212              212                0       0           2026-11-26 01:05:26
+invoices   broker-a       0     9                1                  8       0           2026-11-26 01:05:26
+
+Consume TPS: 0.00
+Consume Diff Total: 99
+"""
+CONNECTIONS = """
+#ClientId                            #ClientAddr            #Language  #Version
+vm@1@0@dn4qmta75x0x                  127.0.0.1:40994        PYTHON     V5_5_0
+vm@1@0@dn4qmta75x0y                  127.0.0.1:40996        PYTHON     V5_5_0
+
+Below is subscription:
+#Topic               #SubExpression
+orders               *
+"""
+
+
+def test_mqadmins_tables_are_summed_for_the_topic() -> None:
+    """Queues of other topics are not among them, nor what comes after the consumers."""
+    found = parse_progress(PROGRESS, "orders")
+    assert (found, found.waiting) == (Progress(queues=2, stored=423, done=332), 91)
+    assert parse_connections(CONNECTIONS) == 2
+
+
+def test_what_mqadmin_does_not_tell_is_no_zero() -> None:
+    """It ends with status 0 whatever went wrong; a group without consumers has no table."""
+    with pytest.raises(ValueError, match="no queue of payments"):
+        parse_progress(PROGRESS, "payments")
+    assert parse_connections("") == 0
+
+
+def test_rocketmqs_answers_are_summed() -> None:
+    """They are no JSON."""
+    body = b'{"offsetTable":{{"queueId":7}:{"maxOffset":210,"minOffset":3},{"queueId":5}:{"maxOffset":5,"minOffset":0}}}'
+    assert total(body, "maxOffset") == 215
+    assert total(b'{"offsetTable":{}}', "maxOffset") == 0

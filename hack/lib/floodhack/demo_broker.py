@@ -1,6 +1,7 @@
 """What the demo asks of a broker. Everything that differs between kinds of brokers is in one object for each: see `demo_brokers`.
 
-Neighbours: `demo_kafka` and `demo_rabbitmq` are such objects; `demo_stages`, `demo_run` and `demo_summary` use them.
+Neighbours: `demo_kafka`, `demo_rabbitmq` and `demo_rocketmq` are such objects; `demo_stages`, `demo_run` and `demo_summary` use
+them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ class Words:
     """How the demo speaks of one kind of brokers."""
 
     name: str
+    # What is brought up.
+    servers: str
     # What messages are sent to.
     source: str
     # What waits, as the picture calls it.

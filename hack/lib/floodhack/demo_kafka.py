@@ -33,6 +33,7 @@ class KafkaDemo:
         self.plan = plan
         self.words = Words(
             name="Kafka",
+            servers="a Kafka cluster of three nodes",
             source=f"topic {plan.topic}",
             lag="lag of the consumer group",
             at_work="every consumer owned its partitions",

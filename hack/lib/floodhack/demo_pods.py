@@ -26,6 +26,12 @@ def queue_consumer(urls: list[str], queue: str, capacity: float, **env: str) -> 
     return _container("demo_clients.queue_consumer", values)
 
 
+def rocketmq_consumer(proxy: str, topic: str, group: str, capacity: float, **env: str) -> Mapping[str, Any]:
+    """Reads a RocketMQ topic for a group by way of a proxy's gRPC port, and processes ``capacity`` messages per second."""
+    values = {"ROCKETMQ_PROXY": proxy, "TOPIC": topic, "GROUP": group, "MESSAGES_PER_SECOND": f"{capacity:g}", **env}
+    return _container("demo_clients.rocketmq_consumer", values)
+
+
 def _container(module: str, env: Mapping[str, str]) -> Mapping[str, Any]:
     return {
         "name": "consumer",

@@ -44,7 +44,7 @@ def none_lost(accounts: Accounts) -> Proof:
     settled = accounts.sending == 0 and accounts.published == confirmed > 0
     return [
         (settled, f"the broker confirmed {confirmed:,} of {accounts.published:,} messages that the producer published"),
-        (accounts.waiting == 0, f"{accounts.waiting:,} messages wait in the queue while the producer pauses"),
+        (accounts.waiting == 0, f"{accounts.waiting:,} messages wait while the producer pauses"),
         (
             confirmed <= acknowledged <= confirmed + accounts.repeated,
             f"consumers acknowledged {acknowledged:,} messages: {_balance(confirmed, acknowledged)}",

@@ -6,11 +6,11 @@ Implements `demo_broker.DemoBroker` and `Counting`; the live view's client is `d
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from floodhack.demo_broker import Accounts, ByTool, Words
+from floodhack.demo_counts import parse_counts
 from floodhack.demo_plan import Plan
 from floodhack.demo_queue import QueueLook, fresh_queue
 from floodhack.demo_shell import Shell
@@ -19,8 +19,6 @@ from floodhack.instance import Instance
 from floodhack.rabbitmq_settings import RabbitSet
 
 STATISTICS_SECONDS = 5.0
-# A line of demo_clients.outgoing.
-COUNTED = re.compile(r"rate (\d+)/s  published (\d+)  confirmed (\d+)  refused \d+  unroutable \d+  repeated (\d+)")
 
 
 class RabbitDemo:
@@ -35,6 +33,7 @@ class RabbitDemo:
         self.plan = plan
         self.words = Words(
             name="RabbitMQ",
+            servers="a RabbitMQ cluster of three nodes",
             source=f"queue {plan.topic}",
             lag="ready and unacknowledged in the queue",
             at_work="every consumer read from the queue",
@@ -80,10 +79,11 @@ class RabbitDemo:
         listed = shell.broker_tool(self.kind, "rabbitmqadmin", "--format=raw_json", "list", "queues", "name", "message_stats.ack")
         try:
             acknowledged = find_queue(listed, plan.topic).get("message_stats", {}).get("ack", 0)
-            sending, published, confirmed, repeated = parse_counts(log)
+            counts = parse_counts(log)
         except ValueError as error:
             raise HackError(f"counting messages: {error}") from error
-        return Accounts(sending, published, confirmed, repeated, self.by_tool(shell).lag, acknowledged)
+        waiting = self.by_tool(shell).lag
+        return Accounts(counts.sending, counts.published, counts.confirmed, counts.repeated, waiting, acknowledged)
 
 
 def values(plan: Plan, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -108,12 +108,3 @@ def find_queue(text: str, name: str) -> dict[str, Any]:
     if found is None:
         raise ValueError(f"no queue {name} in: {text.strip()[:200]!r}")
     return found
-
-
-def parse_counts(log: str) -> tuple[float, int, int, int]:
-    """The rate and what was published, confirmed and repeated, by a producer's last report; ValueError when there is none."""
-    reports = COUNTED.findall(log)
-    if not reports:
-        raise ValueError(f"no counts in the producer's log: {log.strip()[-200:]!r}")
-    rate, published, confirmed, repeated = map(int, reports[-1])
-    return float(rate), published, confirmed, repeated

@@ -39,7 +39,7 @@ class Ground:
         plan, broker = self.plan, self.broker
         return [
             ("a Kubernetes cluster with a node", lambda: self.shell.script("cluster", "up")),
-            (f"a {broker.words.name} cluster of three nodes", lambda: self.shell.script("brokers", "up", broker.kind)),
+            (broker.words.servers, lambda: self.shell.script("brokers", "up", broker.kind)),
             ("the image of Floodwarden", lambda: self.shell.script("image", "load")),
             ("the image of the demo's clients", lambda: self.shell.script("image", "load", "--target", "demo")),
             ("Floodwarden, by Helm", self.install),

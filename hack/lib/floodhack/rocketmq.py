@@ -48,7 +48,8 @@ class Program:
     flag: str = "-c"
 
 
-BROKER = Program("org.apache.rocketmq.broker.BrokerStartup", heap="256m", direct="192m")
+# With half of that outside the heap a broker runs out of it while consumers come by way of a proxy, and answers no more.
+BROKER = Program("org.apache.rocketmq.broker.BrokerStartup", heap="256m", direct="384m")
 PROGRAMS = {
     "namesrv": Program("org.apache.rocketmq.namesrv.NamesrvStartup", heap="96m", direct="64m"),
     "master": BROKER,

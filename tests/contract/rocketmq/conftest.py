@@ -14,36 +14,30 @@ from uuid import uuid4
 import pytest
 
 from floodhack.instance import Instance
-from floodhack.rocketmq import RocketMQ
 from floodhack.rocketmq_jars import VERSIONS
 from floodwarden.brokers.rocketmq import RocketMQBroker, Security
-from tests.contract.rocketmq.real_rocketmq import RealRocketMQ
+from tests.contract.rocketmq.real_rocketmq import RealRocketMQ, running
 
 CONTRACTS = "FLOODWARDEN_CONTRACT_INSTANCE"
 Connect = Callable[..., RocketMQBroker]
 
 
-def running(version: str, *, acl: bool) -> Iterator[RealRocketMQ]:
-    """The servers of that version, taken down again unless they ran before."""
-    instance = Instance(int(os.environ[CONTRACTS])) if CONTRACTS in os.environ else Instance.current()
-    servers = RocketMQ(instance, version, acl=acl)
-    found = servers.status() == 0
-    servers.up()
-    yield RealRocketMQ(servers)
-    if not found:
-        servers.down()
+def _instance() -> Instance:
+    return Instance(int(os.environ[CONTRACTS])) if CONTRACTS in os.environ else Instance.current()
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
 def rocketmq(request: pytest.FixtureRequest) -> Iterator[RealRocketMQ]:
-    """The servers of FLOODWARDEN_INSTANCE, which ask nobody who he is."""
-    yield from running(request.param, acl=False)
+    """The servers of FLOODWARDEN_CONTRACT_INSTANCE, or of this one: tests of this folder stop them. They ask nobody who he is."""
+    with running(_instance(), request.param, acl=False) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
 def guarded(request: pytest.FixtureRequest) -> Iterator[RealRocketMQ]:
     """Those with ACLs."""
-    yield from running(request.param, acl=True)
+    with running(_instance(), request.param, acl=True) as servers:
+        yield servers
 
 
 @pytest.fixture

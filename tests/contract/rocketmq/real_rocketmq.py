@@ -8,20 +8,26 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from floodhack.instance import Instance
 from floodhack.rocketmq import RocketMQ
 from floodhack.rocketmq_jars import TOOLS, java, tool_arguments
-from floodhack.rocketmq_wire import ask, create_topic, knows_topic
+from floodhack.rocketmq_wire import ask, create_topic, knows_topic, signature
 from floodhack.waiting import until
 from floodwarden.brokers.rocketmq import Security, requests
 from floodwarden.brokers.rocketmq.frames import RESPONSE, Decoder, Frame, encode
 
 SEND_MESSAGE, UPDATE_CONSUMER_OFFSET, HEART_BEAT, UNREGISTER_CLIENT, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP = 10, 15, 34, 35, 200
+TICK = 0.05  # seconds
 JAVA_CLIENT = 400  # a version of a Java client that answers what brokers ask
 SOON = 30.0
 
@@ -61,9 +67,18 @@ class RealRocketMQ:
         """Write messages, so many to each queue, and see them acknowledged and counted."""
         for queue, count in counts.items():
             fields = {"producerGroup": "contract", "topic": topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": "4"}
-            fields |= {"queueId": str(queue), "sysFlag": "0", "bornTimestamp": "0", "flag": "0", "properties": ""}
+            fields |= {
+                "queueId": str(queue),
+                "sysFlag": "0",
+                "bornTimestamp": "0",
+                "flag": "0",
+                "reconsumeTimes": "0",
+                "batch": "false",
+            }
             for number in range(count):
-                self._done(SEND_MESSAGE, {**fields, "reconsumeTimes": "0", "batch": "false"}, str(number).encode())
+                # As clients do: a proxy hands out no message without it.
+                properties = f"UNIQ_KEY\x01{uuid4().hex.upper()}\x02"
+                self._done(SEND_MESSAGE, {**fields, "properties": properties}, str(number).encode())
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
         """Commit offsets, as a consumer does; from 5.0 on only groups can that exist."""
@@ -89,6 +104,28 @@ class RealRocketMQ:
         self.servers.stop(node, kill=False)
         self.servers.set.configuration(node).write_text(configuration)
         self.servers.start(node)
+
+    @contextmanager
+    def stream(self, topic: str, rate: float, queues: int) -> Iterator[None]:
+        """Messages at a steady rate, dealt out to so many queues in turn, as long as the context lasts."""
+        end = threading.Event()
+        thread = threading.Thread(target=self._send, args=(topic, rate, queues, end), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
+
+    def _send(self, topic: str, rate: float, queues: int, end: threading.Event) -> None:
+        queue = cycle(range(queues))
+        owed, last = 0.0, time.monotonic()
+        while not end.wait(TICK):
+            now = time.monotonic()
+            owed, last = owed + rate * (now - last), now
+            while owed >= 1:
+                self.produce(topic, {next(queue): 1})
+                owed -= 1
 
     def mqadmin(self, *args: str) -> str:
         """What RocketMQ's own tool prints."""
@@ -121,6 +158,19 @@ class RealRocketMQ:
         answer = ask(self.master, code, fields, body, by=self.servers.set.credentials())
         assert answer is not None
         assert answer.code == 0, answer
+
+
+@contextmanager
+def running(instance: Instance, version: str, *, acl: bool) -> Iterator[RealRocketMQ]:
+    """The servers of an instance and a version: those that run, or some made for as long as the context lasts."""
+    servers = RocketMQ(instance, version, acl=acl)
+    found = servers.status() == 0
+    servers.up()
+    try:
+        yield RealRocketMQ(servers)
+    finally:
+        if not found:
+            servers.down()
 
 
 class Consumer:
@@ -160,6 +210,10 @@ class Consumer:
             await self._writer.wait_closed()
 
     async def _ask(self, request: Frame) -> None:
+        by = self._servers.servers.set.credentials()
+        if by is not None:
+            fields = {**request.fields, "AccessKey": by.access_key}
+            request = replace(request, fields={**fields, "Signature": signature(fields, request.body, by.secret_key)})
         answer = self._answers[request.opaque] = asyncio.get_running_loop().create_future()
         self._writer.write(encode(request))
         async with asyncio.timeout(SOON):

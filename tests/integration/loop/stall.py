@@ -24,7 +24,7 @@ POLICY = "billing"
 BROKER = "main"
 DELIVERY = "safe"
 SWEEP = "500ms"
-PUBLIC_KEYS = ("username", "ca.crt", "tls.crt")  # of a Secret: what may be shown
+PUBLIC_KEYS = ("username", "accessKey", "ca.crt", "tls.crt")  # of a Secret: what may be shown
 
 
 class Stall:
