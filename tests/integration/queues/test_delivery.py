@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.contract.rabbitmq.test_settings import effective
 from tests.integration.loop.stall import BROKER, DELIVERY
 from tests.integration.queues.queue_shop import QueueShop
 from tests.support.kubectl import Object
@@ -26,7 +27,7 @@ def test_an_operator_policy_comes_and_goes(shop: QueueShop) -> None:
     shop.delivery(mode="Enforce", **LIMITED)
     shop.await_condition("Compliant", "True", "Compliant", name=DELIVERY, kind="fwdp", within=90)
     assert operator_policies(shop) == {name: '{"delivery-limit":5}'}
-    assert shop.rabbit.listed(shop.queue, "operator_policy")["operator_policy"] == name
+    assert effective(shop.rabbit, shop.queue) == {"delivery-limit": 5}
     repaired = shop.await_event("Repaired", name=DELIVERY, kind="DeliveryPolicy")
     assert name in repaired
     shop.rabbit.tool("rabbitmqctl", "clear_operator_policy", name)
