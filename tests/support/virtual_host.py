@@ -53,7 +53,7 @@ def found(*queues: QueueFound, unknown: dict[str, Unknown] | None = None, **chan
     good = QueuesFound(
         vhost="shop",
         queues={**{one.name: one for one in queues}, **(unknown or {})},
-        operator_policies=(),
+        operator_policies={},
         nodes=tuple(map(NodeFound, NAMES)),
         exchanges=frozenset({"", "dead"}),
         consumers=(reader(),),
@@ -62,6 +62,9 @@ def found(*queues: QueueFound, unknown: dict[str, Unknown] | None = None, **chan
         version="3.10.8",
         cluster="rabbit shop",
     )
+    policies = changes.get("operator_policies")
+    if isinstance(policies, tuple):
+        changes["operator_policies"] = {one.name: one for one in policies}
     return replace(good, **changes)
 
 

@@ -81,7 +81,7 @@ async def test_all_that_is_read(fake: FakeManagement, adapter: RabbitSettings) -
         ),
         "old": old,
     }
-    assert found.operator_policies == (OperatorPolicy("op", "^(orders.*)$", -1, {"delivery-limit": 5}),)
+    assert found.operator_policies == {"op": OperatorPolicy("op", "^(orders.*)$", -1, {"delivery-limit": 5})}
     assert found.nodes == (
         NodeFound("rabbit@a", memory_alarm=True, apart=("rabbit@b",)),
         NodeFound("rabbit@b", running=False, memory_alarm=None, disk_alarm=None),

@@ -89,9 +89,9 @@ def _nodes(name: str, entry: Entry, key: str) -> tuple[str, ...] | Unknown:
     return Unknown(UnknownReason.COORDINATOR_UNAVAILABLE, why)
 
 
-def operator_policies(answer: Any) -> tuple[OperatorPolicy, ...]:
-    """All of a virtual host."""
-    return tuple(
+def operator_policies(answer: Any) -> dict[str, OperatorPolicy]:
+    """All of a virtual host, by name."""
+    found = (
         OperatorPolicy(
             _text(entry, "name"),
             _text(entry, "pattern"),
@@ -101,6 +101,7 @@ def operator_policies(answer: Any) -> tuple[OperatorPolicy, ...]:
         )
         for entry in _entries(answer)
     )
+    return {policy.name: policy for policy in found}
 
 
 def nodes(answer: Any) -> tuple[NodeFound, ...]:

@@ -58,7 +58,9 @@ class RabbitSettings:
         queues = await self._queues(wanted)
         nodes = await part(answers.nodes, "nodes", columns=answers.NODES)
         policies = await part(answers.operator_policies, "operator-policies", vhost, columns=answers.OPERATOR_POLICIES)
-        consumers = await part(partial(answers.consumers, wanted=wanted), "consumers", vhost, columns=answers.CONSUMERS)
+        consumers = await part(
+            partial(answers.consumers, wanted=queues.__contains__), "consumers", vhost, columns=answers.CONSUMERS
+        )
         channels = await part(answers.channels, "vhosts", vhost, "channels", columns=answers.CHANNELS)
         unroutable = await part(self._counted, "vhosts", columns=answers.VHOSTS)
         about = await part(answers.about, "overview", columns=answers.OVERVIEW)

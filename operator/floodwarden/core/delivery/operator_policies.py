@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from floodwarden.core.delivery.queues_found import OURS, QUORUM, RESERVED, OperatorPolicy, QueueFound
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import listed
 from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.observation import Unknown
 
 KIND: Final = "operator policy"
 SETTING: Final = "definition"
@@ -47,21 +48,19 @@ def _literal(character: str) -> str:
     return character if character.isalnum() or character in "_-" else f"\\{character}"
 
 
-def wanted(wishes: Wishes, known: Sequence[OperatorPolicy]) -> OperatorPolicy | None:
+def wanted(wishes: Wishes, known: Mapping[str, OperatorPolicy]) -> OperatorPolicy | None:
     """The operator policy that there should be; None where the policy asks for nothing that it could hold."""
     if wishes.reading.delivery_limit is None:
         return None
-    name = name_for(wishes)
-    lowest = min((one.priority for one in known if not one.ours), default=0)
-    below = min(lowest, 0)
-    there = next((one.priority for one in known if one.name == name), 0)
-    priority = there if there < below else below - 1
+    name, below = name_for(wishes), min((one.priority for one in known.values() if not one.ours), default=0)
+    below, there = min(below, 0), known.get(name)
+    priority = there.priority if there is not None and there.priority < below else below - 1
     return OperatorPolicy(name, pattern_of(wishes), priority, {LIMIT: wishes.reading.delivery_limit}, APPLY_TO)
 
 
-def change(wishes: Wishes, known: Sequence[OperatorPolicy]) -> Change | None:
+def change(wishes: Wishes, known: Mapping[str, OperatorPolicy]) -> Change | None:
     """What is to be written so that it is as it should be; with the value None what is to be taken away."""
-    there = next((one for one in known if one.name == name_for(wishes)), None)
+    there = known.get(name_for(wishes))
     asked = wanted(wishes, known)
     if asked == there:
         return None
@@ -86,18 +85,20 @@ def dumped(policy: OperatorPolicy) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-def disputes(policies: Collection[Wishes], queues: Collection[QueueFound]) -> Disputes:
-    """Where these policies do not agree on the delivery limit of a queue."""
-    asking = [one for one in policies if one.reading.delivery_limit is not None]
+def disputes(policies: Collection[Wishes], matched: Mapping[str, Collection[QueueFound | Unknown]]) -> Disputes:
+    """Where these policies do not agree on the delivery limit of a queue; ``matched`` are the queues of each."""
+    limits: dict[str, dict[str, int]] = defaultdict(dict)
+    for one in policies:
+        if one.reading.delivery_limit is not None:
+            for queue in matched[one.name]:
+                if isinstance(queue, QueueFound) and queue.kind == QUORUM:
+                    limits[queue.name][one.name] = one.reading.delivery_limit
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for queue in queues:
-        if queue.kind != QUORUM:
-            continue
-        by = {one.name: one.reading.delivery_limit for one in asking if speaks_of(one, queue.name)}
-        for name, limit in by.items():
-            others = [f"{other} wants ≤ {theirs}" for other, theirs in sorted(by.items()) if theirs != limit]
-            if others:
-                found[name][queue.name] = f"{listed(others)}: neither is acted on until they agree"
+    for queue_name, by in limits.items():
+        if len(set(by.values())) > 1:
+            for name, limit in by.items():
+                others = [f"{other} wants ≤ {theirs}" for other, theirs in sorted(by.items()) if theirs != limit]
+                found[name][queue_name] = f"{listed(others)}: neither is acted on until they agree"
     return found
 
 

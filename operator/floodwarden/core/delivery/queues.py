@@ -58,19 +58,31 @@ def judge(found: QueuesFound, policies: Collection[Wishes], beside: Collection[W
     consumers: dict[str, list[ConsumerFound]] = defaultdict(list)
     for consumer in () if isinstance(found.consumers, Unknown) else found.consumers:
         consumers[consumer.queue].append(consumer)
-    every, known = [*policies, *beside], [queue for queue in found.queues.values() if isinstance(queue, QueueFound)]
+    every = [*policies, *beside]
+    matched = {wishes.name: _matched(wishes, found.queues) for wishes in every}
+    of_each = {name: queues.values() for name, queues in matched.items()}
     # Who only looks disarms nobody: those that write are held against each other, and those that look.
     disputes = {
-        enforces: operator_policies.disputes([one for one in every if one.enforces is enforces], known)
+        enforces: operator_policies.disputes([one for one in every if one.enforces is enforces], of_each)
         for enforces in (True, False)
     }
     around = _Around(found, consumers, disputes)
-    return {wishes.name: _findings(wishes, around) for wishes in policies}
+    return {wishes.name: _findings(wishes, matched[wishes.name], around) for wishes in policies}
 
 
-def _findings(wishes: Wishes, around: _Around) -> Findings:
+def _matched(wishes: Wishes, queues: Mapping[str, QueueFound | Unknown]) -> dict[str, QueueFound | Unknown]:
+    # Most policies name their queues: a thousand of them need not look at a thousand queues each.
+    candidates = queues if any(map(_open, wishes.names)) else [name for name in wishes.names if name in queues]
+    return {name: queues[name] for name in candidates if speaks_of(wishes, name)}
+
+
+def _open(pattern: str) -> bool:
+    """Whether more than one name fits."""
+    return not set("*?[").isdisjoint(pattern)
+
+
+def _findings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], around: _Around) -> Findings:
     found = around.found
-    matched = {name: queue for name, queue in found.queues.items() if speaks_of(wishes, name)}
     known = [queue for queue in matched.values() if isinstance(queue, QueueFound)]
     violations: list[Violation] = []
     gaps: list[Gap] = []
@@ -244,7 +256,7 @@ def _warnings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], found
         dropping = [queue.name for queue in known if queue.kind == QUORUM and _has_no_dead_letters(queue, found)]
         if dropping:
             yield f"consumption.deliveryLimit drops messages of {listed(dropping)}: no dead-letter exchange takes them"
-    missing = sorted(name for name in wishes.names if not set("*?") & set(name) and name not in matched)
+    missing = sorted(name for name in wishes.names if not _open(name) and name not in matched)
     if missing and matched:
         yield f"no queue matches {listed(missing)}: correct spec.match, or declare the queue"
 

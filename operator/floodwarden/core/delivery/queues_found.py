@@ -124,11 +124,11 @@ class Unroutable:
 
 @dataclass(frozen=True, slots=True)
 class QueuesFound:
-    """One virtual host, queues and exchanges by name. ``cluster`` is the id that the nodes have in common."""
+    """One virtual host, queues and operator policies by name. ``cluster`` is the id that the nodes have in common."""
 
     vhost: str
     queues: Mapping[str, QueueFound | Unknown]
-    operator_policies: tuple[OperatorPolicy, ...] | Unknown
+    operator_policies: Mapping[str, OperatorPolicy] | Unknown
     nodes: tuple[NodeFound, ...] | Unknown
     exchanges: frozenset[str] | Unknown
     consumers: tuple[ConsumerFound, ...] | Unknown
@@ -144,9 +144,8 @@ class QueuesFound:
 
     @property
     def operators(self) -> Mapping[str, OperatorPolicy]:
-        """The operator policies that are known, by name."""
-        known = () if isinstance(self.operator_policies, Unknown) else self.operator_policies
-        return {one.name: one for one in known}
+        """The operator policies that are known."""
+        return {} if isinstance(self.operator_policies, Unknown) else self.operator_policies
 
 
 def resource_of(name: str) -> str:
