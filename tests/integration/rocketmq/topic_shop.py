@@ -26,7 +26,7 @@ class TopicShop(Stall):
     def __init__(self, kubectl: Kubectl, rocketmq: RealRocketMQ, operator: OperatorProcess) -> None:
         super().__init__(kubectl, operator)
         self.rocketmq = rocketmq
-        self.topic = rocketmq.topic(QUEUES)
+        self.topic = self.subject = rocketmq.topic(QUEUES)
         self.group = f"billing-{self.mark}"
 
     def send(self, count: int) -> None:
@@ -47,7 +47,7 @@ class TopicShop(Stall):
         known = self.rocketmq.facts["acl"]["administrator"]
         self.secret(SECRET, **{"accessKey": known["access_key"], "secretKey": known["secret_key"], **acl})
         reach = {"nameServers": self.rocketmq.name_servers, "aclSecretRef": {"name": SECRET}}
-        spec: Object = {"type": "RocketMQ", "rocketmq": reach, "sweepInterval": SWEEP}
+        spec: Object = {"type": "RocketMQ", "rocketmq": reach, "sweepInterval": SWEEP, "auditInterval": "5s"}
         metadata = {"name": BROKER, "namespace": self.namespace}
         self.kubectl.apply({"apiVersion": API, "kind": "MessageBroker", "metadata": metadata, "spec": spec})
 

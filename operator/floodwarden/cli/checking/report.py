@@ -71,7 +71,7 @@ class Checked:
         if isinstance(self.outcome, Gap):
             return (self.outcome,)
         if not self.outcome.topics:
-            why = f"no topic matches {self.patterns}: create it, correct spec.match, or let the user Describe it (Kafka ACLs)"
+            why = f"no {self.outcome.kind} matches {self.patterns}: create it, correct spec.match, or let the user see it (ACLs)"
             return (*self.outcome.gaps, Gap(Reason.NO_TOPIC_MATCHES, why))
         return self.outcome.gaps
 

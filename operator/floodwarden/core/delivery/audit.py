@@ -42,6 +42,7 @@ class Findings:
     same for topics that another controller has, to be changed there.
 
     ``unread`` are resources of which some is not known, NODES for any of the nodes: what is not found there may be there still.
+    ``kind`` is what the topics are called.
     """
 
     topics: int
@@ -54,6 +55,7 @@ class Findings:
     unproven: tuple[str, ...] = ()  # what is asked for and brokers do not keep, in sentences
     owned: tuple[Change, ...] = ()
     writers: tuple[Writers, ...] = ()  # who writes: other ids with every audit, so that no status has them
+    kind: str = "topic"
 
 
 def audit(

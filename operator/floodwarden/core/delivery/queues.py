@@ -113,6 +113,7 @@ def _findings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], aroun
         warnings=tuple(_warnings(wishes, matched, found)),
         unread=frozenset(unread),
         unproven=tuple(unproven),
+        kind="queue",
     )
 
 

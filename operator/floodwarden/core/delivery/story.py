@@ -64,8 +64,8 @@ def _compliant(findings: Findings) -> Condition:
         more = f"; {len(gaps)} things are not known" if len(gaps) > 1 else ""
         return Condition(Type.COMPLIANT, None, Reason.AUDIT_PARTIAL, f"{gaps[0].message}{more}")
     if not findings.topics:
-        return condition_of(Type.COMPLIANT, None, Reason.NO_TOPIC_MATCHES, "no topic matches spec.match")
-    topics = f"{findings.topics} topics" if findings.topics > 1 else "1 topic"
+        return condition_of(Type.COMPLIANT, None, Reason.NO_TOPIC_MATCHES, f"no {findings.kind} matches spec.match")
+    topics = f"{findings.topics} {findings.kind}s" if findings.topics > 1 else f"1 {findings.kind}"
     text = f"{topics} on {findings.brokers} brokers: all is as asked for"
     return Condition(Type.COMPLIANT, True, Reason.COMPLIANT, text)
 
