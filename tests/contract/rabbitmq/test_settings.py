@@ -63,10 +63,9 @@ def clean(rabbit: RealRabbit) -> Iterator[None]:
 
 @pytest.fixture
 def whole(rabbit: RealRabbit) -> Iterator[None]:
-    """All nodes run again after the test, with the memory that they may usually take."""
+    """All nodes run again after the test."""
     yield
     rabbit.brokers("start", "rabbitmq", str(LOST))
-    rabbit.tool("rabbitmqctl", "set_vm_memory_high_watermark", "0.4")
 
 
 def auditing(settings: RabbitSettings, *policies: Wishes) -> Callable[[], Awaitable[Findings]]:
@@ -287,15 +286,24 @@ async def test_a_node_is_killed(rabbit: RealRabbit, settings: RabbitSettings) ->
     await eventually(look, lambda seen: known(seen) and not seen.violations, within=60)
 
 
-@pytest.mark.usefixtures("whole")
-async def test_an_alarm(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """A node that has taken more memory than it may is told, by name, and told no more once it has not."""
+ALARMS = {
+    "memory alarm": ("set_vm_memory_high_watermark", "0.00001", "0.4"),
+    "disk alarm": ("set_disk_free_limit", "900000GB", "50MB"),
+}
+
+
+@pytest.mark.parametrize(("setting", "how"), ALARMS.items(), ids=ALARMS)
+async def test_an_alarm(rabbit: RealRabbit, settings: RabbitSettings, setting: str, how: tuple[str, str, str]) -> None:
+    """A node that has taken too much is told, by name, and told no more once it has not."""
     queue = rabbit.queue("classic")
     look = auditing(settings, asking(names=(queue,), prefetch=10))
-    rabbit.tool("rabbitmqctl", "--node", "1", "set_vm_memory_high_watermark", "0.00001")
-    findings = await eventually(look, has("memory alarm"), within=TOLD)
+    command, too_much, usual = how
+    rabbit.tool("rabbitmqctl", "--node", "1", command, too_much)
+    try:
+        findings = await eventually(look, has(setting), within=TOLD)
+    finally:
+        rabbit.tool("rabbitmqctl", "--node", "1", command, usual)
     assert the(findings.violations).resource == f"broker {rabbit.set.name(1)}"
-    rabbit.tool("rabbitmqctl", "--node", "1", "set_vm_memory_high_watermark", "0.4")
     await eventually(look, lambda seen: not seen.violations, within=TOLD)
 
 
