@@ -20,7 +20,13 @@ from floodhack.instance import CHECKOUT, Instance
 from tests.support.canaries import CANARIES, EVIDENCE
 from tests.support.kubectl import Kubectl
 
-ALONE = ("tests/unit/", "tests/contract/kafka/", "tests/contract/rabbitmq/", "tests/contract/rocketmq/")
+ALONE = (
+    "tests/unit/",
+    "tests/contract/kafka/",
+    "tests/contract/rabbitmq/",
+    "tests/contract/rocketmq/",
+    "tests/e2e/test_loss_rabbitmq.py",
+)
 
 # `make check` has seconds and looks for new cases each time; `make test` asks for more by HYPOTHESIS_PROFILE, and for the same
 # ones on every machine.

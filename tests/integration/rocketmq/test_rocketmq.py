@@ -17,7 +17,9 @@ def test_a_spike(shop: TopicShop) -> None:
     shop.await_pods()
     with replica_log(shop.kubectl, POLICY, shop.namespace) as replicas:
         with shop.rocketmq.stream(shop.topic, 6.0, QUEUES):
-            shop.await_status(lambda s: s.get("capacity", {}).get("perReplica", 0) > 5, "what a replica does at the least")
+            shop.await_status(
+                lambda s: s.get("capacity", {}).get("perReplica", 0) > 5, "what a replica does at the least", within=120
+            )
             shop.await_condition("WithinLag", "True", "WithinLimit")
             with shop.rocketmq.stream(shop.topic, 44.0, QUEUES):
                 shop.until(lambda: len(replicas) > 1, "a step up")
