@@ -196,7 +196,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.COMPLIANT: "Everything that was found is as the policy asks for. Nothing to do.",
     Reason.NOT_COMPLIANT: "Settings differ from what the policy asks for. status.violations lists them, each with what becomes of it.",
     Reason.VIOLATION: "A setting differs from what the policy asks for; the message has both, where the value comes from, and what to do.",
-    Reason.NO_TOPIC_MATCHES: "Create the topics, or correct spec.match. With ACLs, grant Describe on them: Kafka leaves out what a user may not see.",
+    Reason.NO_TOPIC_MATCHES: "Create what it names, or correct spec.match. Kafka leaves out what a user may not see: with ACLs, grant Describe on the topics.",
     Reason.AUDIT_PARTIAL: "A part could not be read, so nobody can tell whether it is as asked for; status.notVerified says which. "
     "Grant DescribeConfigs on topics and cluster, or bring the brokers back.",
     Reason.POLICY_CONFLICT: "Two policies ask for different values of the same setting. Neither is acted on: change one of them.",

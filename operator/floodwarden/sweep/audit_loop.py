@@ -18,6 +18,7 @@ from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.cluster.events import ObjectRef
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
+from floodwarden.core.delivery.ledger import Purpose
 from floodwarden.core.delivery.story import Audited
 from floodwarden.core.delivery.violations import listed
 from floodwarden.core.reasons import Reason
@@ -31,6 +32,7 @@ from floodwarden.sweep.store import Key, key_of
 
 STUCK_AFTER = 180.0  # seconds, and three intervals, without a finished audit: the loop hangs
 GATHER = 1.0  # seconds
+FAREWELL = 10.0  # seconds
 PAUSED = Gap(Reason.PAUSED, "the policy is paused")
 
 _log = structlog.get_logger(__name__)
@@ -87,8 +89,16 @@ class AuditLoop:
         finally:
             await self._kind.close()
 
-    def abandon(self) -> None:
-        """The MessageBroker was deleted: say what stays changed on its brokers, to which nobody knows the way any more."""
+    async def abandon(self) -> None:
+        """The MessageBroker was deleted, and with it the way to its brokers: take away what goes with policies as long as it is
+        known, and say what stays changed. Ends within seconds."""
+        if any(entry.purpose is Purpose.POLICY for entry in self._ledger.entries):
+            try:
+                async with asyncio.timeout(FAREWELL):
+                    await self._kind.outcomes(Asked(self._services, (), None, frozenset()))
+            except Exception:  # what is left is told below
+                _log.exception("could not take away what policies had made", broker=str(self.key))
+            await self._kind.close()
         entries = sorted(self._ledger.entries, key=lambda entry: entry.place)
         for entry in entries:
             what = " ".join(entry.place)

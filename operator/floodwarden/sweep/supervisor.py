@@ -161,7 +161,7 @@ class Supervisor:
                 if key in self._loops:
                     await self._end_loop(key)
                 if wanted is None:
-                    running.audits.abandon()
+                    await running.audits.abandon()
                     self._services.metrics.forget_broker(key)
         for key in list(store.brokers):
             if key not in self._loops and self._shares.holds(key):

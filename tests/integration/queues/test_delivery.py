@@ -35,6 +35,10 @@ def test_an_operator_policy_comes_and_goes(shop: QueueShop) -> None:
     shop.kubectl.run("delete", "fwdp", DELIVERY, "-n", shop.namespace)
     shop.until(lambda: operator_policies(shop) == {}, "the operator policy is gone")
     assert name in shop.await_event("Undone", name=BROKER, kind="MessageBroker")
+    shop.delivery(mode="Enforce", **LIMITED)
+    shop.until(lambda: name in operator_policies(shop), "another policy of that name")
+    shop.kubectl.run("delete", "fwmb", BROKER, "-n", shop.namespace)
+    shop.until(lambda: operator_policies(shop) == {}, "it has gone with the way to the brokers")
 
 
 def test_what_is_fixed_is_told(shop: QueueShop) -> None:

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from floodwarden.api.deliverypolicy import MAX_VIOLATIONS, DeliveryPolicy
 from floodwarden.cluster.status import StatusOutcome, StatusResult
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
 from floodwarden.core.delivery.story import Audited
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import Action, Violation
@@ -131,3 +134,46 @@ async def test_nodes_to_restart_are_told_whatever_is_listed() -> None:
     assert status["restartRequired"] == ["broker 0"]
     await watch.tell(Gap(Reason.BROKER_UNREACHABLE, "away"))
     assert office.statuses[-1]["restartRequired"] == ["broker 0"]
+
+
+POLICY = Entry(Purpose.POLICY, Resource.OPERATOR_POLICY, "floodwarden:shop/safe", "definition", None, "limit 5", "shop/safe")
+LENGTHENED = Entry(Purpose.GUARD, Resource.TOPIC, "orders", "retention.ms", "1000", "2000", "shop/safe")
+
+
+class Leaving(Slow):
+    """The last audit of brokers: it undoes what the ledger has of policies, unless it cannot reach them."""
+
+    def __init__(self, kept: Kept, *, reached: bool) -> None:
+        super().__init__(DONE)
+        self._kept, self._reached = kept, reached
+        self.loop: AuditLoop | None = None
+
+    async def outcomes(self, asked: Asked) -> dict[str, Audited | Gap]:
+        assert asked.may_undo()
+        assert not asked.policies
+        assert self.loop is not None
+        if self._reached:
+            await self.loop._ledger.drop([POLICY])
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("entries", "reached", "told"),
+    [
+        pytest.param([POLICY], True, [], id="taken away"),
+        pytest.param([POLICY], False, [Reason.LEFT_CHANGED], id="not reached any more"),
+        pytest.param([LENGTHENED], True, [Reason.LEFT_CHANGED], id="what nobody takes away"),
+        pytest.param([], True, [], id="nothing was changed"),
+    ],
+)
+async def test_a_deleted_message_broker(entries: list[Entry], reached: bool, told: list[Reason]) -> None:
+    """What goes with policies is taken away while the way to the brokers is known; what stays changed is told."""
+    office = Office()
+    office.ledgers = Kept(*entries)
+    services: Any = office
+    loop = AuditLoop(broker(), services, lambda _: [])
+    loop._kind = leaving = Leaving(office.ledgers, reached=reached)
+    leaving.loop = loop
+    await loop._ledger.read()
+    await loop.abandon()
+    assert office.told == told

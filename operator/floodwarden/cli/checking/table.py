@@ -57,8 +57,8 @@ def _about(check: Checked) -> str:
     about = f"{check.patterns} on {check.broker}"
     if check.findings is None:
         return about
-    topics, brokers = check.findings.topics, check.findings.brokers
-    return f"{about}: {topics} topic{'' if topics == 1 else 's'}, {brokers} broker{'' if brokers == 1 else 's'}"
+    topics, brokers, kind = check.findings.topics, check.findings.brokers, check.findings.kind
+    return f"{about}: {topics} {kind}{'' if topics == 1 else 's'}, {brokers} broker{'' if brokers == 1 else 's'}"
 
 
 def _table(violations: Sequence[Violation]) -> Table:

@@ -168,7 +168,7 @@ def _refusing(topic: TopicFound, found: Effective, factor: int) -> Iterator[Viol
     if above:
         text, where = told(MIN_IN_SYNC, above)
         reason = f"above its replicas it cannot hold: {_NOT_HELD}; raise the replication"
-        yield Violation(name_of(topic), MIN_IN_SYNC, f"{bound}, its replicas", text, where, Action.REPORT, reason)
+        yield Violation(name_of(topic), MIN_IN_SYNC, f"≤ its replicas ({factor})", text, where, Action.REPORT, reason)
 
 
 Copies = tuple[int | None, int | None]
