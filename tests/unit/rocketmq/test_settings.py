@@ -156,6 +156,7 @@ async def test_writes_that_fail(world: World) -> None:
         known: UnknownReason.AUTHORIZATION_FAILED,
         gone: UnknownReason.BROKER_UNREACHABLE,
     }
+    assert "takes an administrator" in failed[known].detail
 
 
 async def test_a_group_keeps_all_else(world: World) -> None:

@@ -16,7 +16,7 @@ from floodwarden.brokers.rocketmq.errors import OK, TOPIC_NOT_EXIST, RequestErro
 from floodwarden.brokers.rocketmq.links import Links
 from floodwarden.core.delivery.rocketmq_found import AUDITED, TopicOn
 from floodwarden.core.delivery.rocketmq_topics import RETRIES
-from floodwarden.core.observation import Unknown
+from floodwarden.core.observation import Unknown, UnknownReason
 
 Committed = Mapping[tuple[str, str], Numbers]  # by group and topic
 T = TypeVar("T")
@@ -97,7 +97,12 @@ class Configs:
             answer = await self._links.send(address, code, {}, body)
         except RequestError as error:
             return error.unknown
-        return None if answer.code == OK else from_answer(answer, what)
+        if answer.code == OK:
+            return None
+        refused = from_answer(answer, what)
+        if refused.reason is not UnknownReason.AUTHORIZATION_FAILED:
+            return refused
+        return Unknown(refused.reason, f"{refused.detail}; writing takes an administrator (admin: true, or userType Super)")
 
 
 def _properties(body: bytes) -> dict[str, str]:

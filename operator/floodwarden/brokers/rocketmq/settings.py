@@ -121,7 +121,7 @@ class RocketMQSettings:
             topics = {topic: on for topic, on in topics.items() if wanted(topic) and not is_system(topic)}
         if isinstance(topics, Unknown):
             unread = topics
-            servers = await asyncio.gather(*(self._configured(place) for place in places))
+            servers = [Server(place.who, place.number, unread, here=place.here) for place in places]
             return BrokerSet(name, tuple(servers), topics, unread, unread, unread)
         if not topics:
             return BrokerSet(name, (), topics, {}, {}, Unknown(UnknownReason.TOPIC_MISSING, "no matched topic is there"))

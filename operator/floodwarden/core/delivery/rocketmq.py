@@ -88,16 +88,15 @@ def _findings(wishes: Wishes, found: RocketMQFound, rivals: Rivals) -> Findings:
     account = _Account()
     sets = _holding(wishes, found)
     for some in sets:
-        if isinstance(some.topics, Unknown):
+        if isinstance(some.topics, Unknown):  # whether it is asked anything at all is not known, so nothing is written there
             account.lacks(some.topics, EVERYTHING)
+            continue
         for server in some.servers:
             _of_server(wishes, server, rivals, account)
         if not any(server.number == MASTER for server in some.servers):
             # Name servers forget one that was killed at once, and its settings are in its file still.
             why = f"broker {some.name} has no master: what it is set to is not known; bring it back, see mqadmin clusterList"
             account.lacks(Unknown(UnknownReason.NO_LEADER, why), NODES)
-        if isinstance(some.topics, Unknown):
-            continue
         _of_copies(wishes, some, account)
         _of_transactions(wishes, some, account)
     account.violations += of_topics(wishes, sets)

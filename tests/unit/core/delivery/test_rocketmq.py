@@ -247,6 +247,12 @@ def test_unknown_is_not_well(policy: Wishes, what: RocketMQFound, unread: set[st
     assert findings.changes == ()
 
 
+def test_a_set_of_which_the_topics_are_not_known_is_left_alone() -> None:
+    """It may hold no topic that anybody asks for."""
+    findings = judged(wishes(kept_for=99 * DAY, flush="Sync"), found(server(BY_DEFAULT), topics=AWAY))
+    assert (findings.violations, findings.changes) == ((), ())
+
+
 def test_what_others_need_to_know_is_not_asked() -> None:
     """What a policy does not ask for need not be known."""
     findings = judged(SYNC, found(server(in_sync=AWAY), slave(), retries=AWAY, readers=AWAY, transactions=AWAY))
@@ -321,6 +327,7 @@ TOPICS: Mapping[str, tuple[Sequence[TopicOn], Sequence[tuple[str, str]]]] = {
     "alike": ([TopicOn(6, 4, 4), TopicOn(6, 4, 4)], []),
     "not written on one": ([TopicOn(6, 4, 4), TopicOn(4, 4, 4)], [("perm", "4 on broker-1")]),
     "not read on one": ([TopicOn(2, 4, 4), TopicOn(6, 4, 4)], [("perm", "2 on broker-0")]),
+    "read and not written any more": ([TopicOn(6, 8, 4), TopicOn(6, 8, 4)], []),
     "more on one": ([TopicOn(6, 4, 4), TopicOn(6, 8, 8)], [("queues", "4 on broker-0, 8 on broker-1")]),
     "written and not read": ([TopicOn(6, 4, 8), TopicOn(6, 4, 4)], [("queues", "4 read, 8 written on broker-0")]),
 }
