@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from floodhack import demo_kafka, demo_rabbitmq, demo_rocketmq
-from floodhack.demo_brokers import BROKERS
-from floodhack.demo_plan import FULL
+from floodhack.demo_brokers import BROKERS, plan_for
+from floodhack.demo_plan import FAST, FULL
 from floodhack.demo_stages import manifest
 from hack.demo_clients.outgoing import Outgoing
 from hack.demo_clients.pace import Pace
@@ -73,6 +73,15 @@ def test_the_policy_carries_the_plans_numbers(kind: str) -> None:
     policy = yaml.safe_load(manifest("policy.yaml", FULL, VALUES[kind], "unused"))
     assert policy["spec"]["maxLag"] == {"messages": FULL.max_lag_messages, "seconds": FULL.max_lag_seconds}
     assert policy["spec"]["consumers"]["maxReplicas"] == FULL.max_replicas
+
+
+def test_a_slower_story_needs_as_many_pods() -> None:
+    """What is slow on some brokers is the same story with fewer messages; on the others nothing is changed."""
+    slow = plan_for("rocketmq", fast=False)
+    assert slow.spike_rate < FULL.spike_rate
+    for rate in ("steady_rate", "spike_rate", "max_lag_messages"):
+        assert getattr(slow, rate) / slow.capacity == getattr(FULL, rate) / FULL.capacity
+    assert plan_for("kafka", fast=True) == FAST
 
 
 def test_the_brokers_are_where_they_are_said_to_be() -> None:

@@ -87,6 +87,10 @@ class DemoBroker(Protocol):
     def rate_window(self) -> float:
         """Seconds over which rates are taken: some times as long as it takes until the broker counts again."""
 
+    @property
+    def at_rest(self) -> int:
+        """The replicas that steady traffic is left with at the most."""
+
     def values(self) -> Mapping[str, str]:
         """What the manifests of this kind have in braces beside the plan's names and numbers."""
 

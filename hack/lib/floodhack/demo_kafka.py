@@ -31,6 +31,7 @@ class KafkaDemo:
     def __init__(self, instance: Instance, plan: Plan) -> None:
         self.instance = instance
         self.plan = plan
+        self.at_rest = plan.min_replicas
         self.words = Words(
             name="Kafka",
             servers="a Kafka cluster of three nodes",

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from floodhack.demo_broker import DemoBroker
-from floodhack.demo_brokers import BROKERS, DEFAULT
-from floodhack.demo_plan import FAST, FULL, Plan
+from floodhack.demo_brokers import BROKERS, DEFAULT, plan_for
+from floodhack.demo_plan import Plan
 from floodhack.demo_run import Outcome, Story
 from floodhack.demo_shell import Shell
 from floodhack.demo_stages import SYSTEM_NAMESPACE, Ground, lay
@@ -22,7 +22,7 @@ from floodhack.progress import say
 
 def run(kind: str, *, fast: bool, plain: bool, down_after: bool, picture: Path) -> int:
     """Everything from nothing to the summary; the exit status."""
-    plan = FAST if fast else FULL
+    plan = plan_for(kind, fast=fast)
     shell = Shell(Instance.current())
     broker = BROKERS[kind](shell.instance, plan)
     console = Console(stderr=False)

@@ -5,7 +5,7 @@ Everything else of the demo (`demo_*.py`, `hack/demo_manifests/`) takes its numb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,16 @@ class Plan:
     ready_patience: float = 120.0
     drain_patience: float = 180.0
     lower_patience: float = 180.0
+
+    def slower(self, times: int) -> Plan:
+        """The same story with so many times fewer messages: as many pods carry them."""
+        return replace(
+            self,
+            steady_rate=self.steady_rate // times,
+            spike_rate=self.spike_rate // times,
+            capacity=self.capacity // times,
+            max_lag_messages=self.max_lag_messages // times,
+        )
 
 
 FULL = Plan(steady_seconds=30, spike_seconds=75, calm_seconds=5, watch_lowering=True)

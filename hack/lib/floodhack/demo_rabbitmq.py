@@ -31,6 +31,7 @@ class RabbitDemo:
     def __init__(self, instance: Instance, plan: Plan) -> None:
         self.set = RabbitSet(instance)
         self.plan = plan
+        self.at_rest = plan.min_replicas
         self.words = Words(
             name="RabbitMQ",
             servers="a RabbitMQ cluster of three nodes",

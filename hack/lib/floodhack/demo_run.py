@@ -139,10 +139,13 @@ class Story:
 
         def lowered() -> bool:
             last = self.timeline.last
-            return self._acts().lowered is not None and last is not None and last.ready == last.replicas == plan.min_replicas
+            if self._acts().lowered is None or last is None or last.replicas is None:
+                return False
+            return last.ready == last.replicas <= self.broker.at_rest
 
-        self._until(lowered, plan.lower_patience, f"Floodwarden to go back to {plan.min_replicas} replicas")
-        self.view.act(f"{plan.min_replicas} pods again; {plan.after_seconds} s more, to see that they are enough")
+        self._until(lowered, plan.lower_patience, f"Floodwarden to go back to {self.broker.at_rest} replicas")
+        last = self.timeline.last
+        self.view.act(f"{last.replicas if last else '?'} pods again; {plan.after_seconds} s more, to see that they are enough")
         self._pass(plan.after_seconds)
 
     def _wish(self, command: list[str]) -> None:
