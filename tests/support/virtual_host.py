@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from floodwarden.core.delivery.audit import Findings
-from floodwarden.core.delivery.queues import judge
-from floodwarden.core.delivery.queues_found import (
+from floodwarden.core.delivery.rabbitmq.found import (
     CLASSIC,
     QUORUM,
     STREAM,
@@ -19,6 +18,7 @@ from floodwarden.core.delivery.queues_found import (
     QueuesFound,
     Unroutable,
 )
+from floodwarden.core.delivery.rabbitmq.judging import judge
 from floodwarden.core.delivery.violations import Violation
 from floodwarden.core.delivery.wishes import ReadingWishes, Wishes
 from floodwarden.core.observation import Unknown

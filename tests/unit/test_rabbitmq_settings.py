@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq import RabbitSettings, answers
-from floodwarden.core.delivery.queues_found import (
+from floodwarden.core.delivery.rabbitmq.found import (
     ChannelFound,
     ConsumerFound,
     NodeFound,

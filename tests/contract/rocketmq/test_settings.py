@@ -15,7 +15,7 @@ from floodhack.waiting import until
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rocketmq import RocketMQSettings, Security, requests
 from floodwarden.core.delivery.audit import Findings
-from floodwarden.core.delivery.rocketmq_found import RocketMQFound
+from floodwarden.core.delivery.rocketmq.found import RocketMQFound
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES, Action
 from floodwarden.core.delivery.wishes import ReadingWishes, TransactionWishes, Wishes

@@ -11,7 +11,7 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rocketmq import RocketMQSettings, requests
 from floodwarden.brokers.rocketmq.frames import Frame
 from floodwarden.brokers.rocketmq.halves import CHECKER, ENDED_TOPIC, GIVEN_UP_TOPIC, HALF_TOPIC, TOLD_FOR
-from floodwarden.core.delivery.rocketmq_found import BrokerSet, RocketMQFound, TopicOn, Transactions
+from floodwarden.core.delivery.rocketmq.found import BrokerSet, RocketMQFound, TopicOn, Transactions
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES
 from floodwarden.core.delivery.wishes import ReadingWishes, Wishes

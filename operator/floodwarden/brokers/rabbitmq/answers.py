@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from floodwarden.core.delivery.queues_found import (
+from floodwarden.core.delivery.rabbitmq.found import (
     CLASSIC,
     ChannelFound,
     ConsumerFound,

@@ -1,6 +1,6 @@
 """What keeps messages on a virtual host of RabbitMQ, read for an audit; operator policies of ours are written.
 
-Implements ``brokers.base.DeliveryBroker``; ``core.delivery.queues`` judges. An audit takes eight requests, however many queues,
+Implements ``brokers.base.DeliveryBroker``; ``core.delivery.rabbitmq`` judges. An audit takes eight requests, however many queues,
 clients and nodes there are: members of quorum queues and streams come with the queues.
 """
 
@@ -17,9 +17,9 @@ from floodwarden.brokers.rabbitmq import answers
 from floodwarden.brokers.rabbitmq.access import Access
 from floodwarden.brokers.rabbitmq.management import Management
 from floodwarden.core.delivery.audit import Findings
-from floodwarden.core.delivery.operator_policies import KIND, SETTING
-from floodwarden.core.delivery.queues import judge
-from floodwarden.core.delivery.queues_found import OURS, QUORUM, QueueFound, QueuesFound, Unroutable
+from floodwarden.core.delivery.rabbitmq.found import OURS, QUORUM, QueueFound, QueuesFound, Unroutable
+from floodwarden.core.delivery.rabbitmq.judging import judge
+from floodwarden.core.delivery.rabbitmq.operator_policies import KIND, SETTING
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Unknown, UnknownReason

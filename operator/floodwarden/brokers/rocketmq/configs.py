@@ -14,8 +14,8 @@ from floodwarden.brokers.rocketmq.bodies import BodyError, Pairs
 from floodwarden.brokers.rocketmq.commits import Numbers, table_of
 from floodwarden.brokers.rocketmq.errors import OK, TOPIC_NOT_EXIST, RequestError, from_answer, unreadable
 from floodwarden.brokers.rocketmq.links import Links
-from floodwarden.core.delivery.rocketmq_found import AUDITED, TopicOn
-from floodwarden.core.delivery.rocketmq_topics import RETRIES
+from floodwarden.core.delivery.rocketmq.found import AUDITED, TopicOn
+from floodwarden.core.delivery.rocketmq.topics import RETRIES
 from floodwarden.core.observation import Unknown, UnknownReason
 
 Committed = Mapping[tuple[str, str], Numbers]  # by group and topic

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from floodwarden.brokers.rocketmq.configs import Committed, Configs
-from floodwarden.core.delivery.rocketmq_found import Transactions
+from floodwarden.core.delivery.rocketmq.found import Transactions
 from floodwarden.core.observation import Unknown
 
 HALF_TOPIC: Final = "RMQ_SYS_TRANS_HALF_TOPIC"

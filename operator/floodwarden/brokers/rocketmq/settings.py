@@ -21,11 +21,11 @@ from floodwarden.brokers.rocketmq.halves import Halves
 from floodwarden.brokers.rocketmq.links import Links
 from floodwarden.brokers.rocketmq.names import NameServers, telling
 from floodwarden.brokers.rocketmq.security import Security
-from floodwarden.core.delivery import rocketmq
 from floodwarden.core.delivery.audit import Findings
-from floodwarden.core.delivery.rocketmq_found import MASTER, BrokerSet, RocketMQFound, Server, TopicOn, Transactions
-from floodwarden.core.delivery.rocketmq_needs import WRITABLE
-from floodwarden.core.delivery.rocketmq_topics import RETRIES, is_system
+from floodwarden.core.delivery.rocketmq import judging
+from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server, TopicOn, Transactions
+from floodwarden.core.delivery.rocketmq.needs import WRITABLE
+from floodwarden.core.delivery.rocketmq.topics import RETRIES, is_system
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES
 from floodwarden.core.delivery.wishes import Wishes
@@ -77,7 +77,7 @@ class RocketMQSettings:
         self, found: RocketMQFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()
     ) -> Mapping[str, Findings]:
         """See ``DeliveryBroker.judge``."""
-        return rocketmq.judge(found, policies, beside)
+        return judging.judge(found, policies, beside)
 
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         """See ``DeliveryBroker.write``. What would need a restart is refused."""

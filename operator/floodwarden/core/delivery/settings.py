@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from floodwarden.core.delivery.explained import Explained as Explained
-from floodwarden.core.delivery.settings_rabbitmq import EXPLAINED_RABBITMQ
-from floodwarden.core.delivery.settings_rocketmq import EXPLAINED_ROCKETMQ
+from floodwarden.core.delivery.rabbitmq.explained import EXPLAINED_RABBITMQ
+from floodwarden.core.delivery.rocketmq.explained import EXPLAINED_ROCKETMQ
 
 EXPLAINED: tuple[Explained, ...] = (
     Explained(

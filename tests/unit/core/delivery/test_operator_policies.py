@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from floodwarden.core.delivery.operator_policies import dumped, pattern_of, worded
-from floodwarden.core.delivery.queues import judge
-from floodwarden.core.delivery.queues_found import OperatorPolicy, QueueFound
+from floodwarden.core.delivery.rabbitmq.found import OperatorPolicy, QueueFound
+from floodwarden.core.delivery.rabbitmq.judging import judge
+from floodwarden.core.delivery.rabbitmq.operator_policies import dumped, pattern_of, worded
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.delivery.wishes import Wishes

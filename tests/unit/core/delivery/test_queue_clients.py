@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from floodwarden.core.delivery.audit import Findings
-from floodwarden.core.delivery.queues_found import NodeFound, QueuesFound, Unroutable
+from floodwarden.core.delivery.rabbitmq.found import NodeFound, QueuesFound, Unroutable
 from floodwarden.core.delivery.settings import explained
 from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action
 from floodwarden.core.observation import Unknown, UnknownReason

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from floodwarden.core.delivery.queues import judge
-from floodwarden.core.delivery.queues_found import QueueFound, age_of
+from floodwarden.core.delivery.rabbitmq.found import QueueFound, age_of
+from floodwarden.core.delivery.rabbitmq.judging import judge
 from floodwarden.core.delivery.settings import explained
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.delivery.wishes import Wishes

@@ -10,11 +10,11 @@ import pytest
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
-from floodwarden.core.delivery.rocketmq import judge
-from floodwarden.core.delivery.rocketmq_found import BrokerSet, RocketMQFound, Server, TopicOn, Transactions
-from floodwarden.core.delivery.rocketmq_needs import WRITABLE
+from floodwarden.core.delivery.rocketmq.explained import EXPLAINED_ROCKETMQ
+from floodwarden.core.delivery.rocketmq.found import BrokerSet, RocketMQFound, Server, TopicOn, Transactions
+from floodwarden.core.delivery.rocketmq.judging import judge
+from floodwarden.core.delivery.rocketmq.needs import WRITABLE
 from floodwarden.core.delivery.settings import explained
-from floodwarden.core.delivery.settings_rocketmq import EXPLAINED_ROCKETMQ
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action, Violation
 from floodwarden.core.delivery.wishes import ReadingWishes, TransactionWishes, Wishes

@@ -1,6 +1,6 @@
 """Compares what policies ask for with what RocketMQ's brokers do: every broker that holds a matched topic, never just the first.
 
-Pure. ``rocketmq_needs`` knows what a broker must be set to, ``rocketmq_topics`` looks at topics and groups;
+Pure. ``needs`` knows what a broker must be set to, ``topics`` looks at topics and groups;
 ``brokers.rocketmq.settings`` brings what was found. A broker's setting holds for all its topics, so policies may disagree on it
 that match different ones.
 """
@@ -15,9 +15,9 @@ from typing import Final
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.effective import gap_of
-from floodwarden.core.delivery.rocketmq_found import MASTER, BrokerSet, RocketMQFound, Server
-from floodwarden.core.delivery.rocketmq_needs import COPIES_OF_4, IN_SYNC_REPLICAS, ROLE, SYNC_MASTER, Need, copies_asked, needs
-from floodwarden.core.delivery.rocketmq_topics import RETRIES, group_retries, matched, of_topics, retries_asked
+from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server
+from floodwarden.core.delivery.rocketmq.needs import COPIES_OF_4, IN_SYNC_REPLICAS, ROLE, SYNC_MASTER, Need, copies_asked, needs
+from floodwarden.core.delivery.rocketmq.topics import RETRIES, group_retries, matched, of_topics, retries_asked
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes

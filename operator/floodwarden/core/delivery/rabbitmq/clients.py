@@ -1,6 +1,6 @@
 """What clients of RabbitMQ do, as its management API shows them now: consumers, publishers, messages that no queue took.
 
-A channel tells how much it publishes, but not where to. ``queues`` asks; all of it is for people to change, in their programs.
+A channel tells how much it publishes, but not where to. ``judging`` asks; all of it is for people to change, in their programs.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Final
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.effective import gap_of
-from floodwarden.core.delivery.queue_rules import OVERFLOW, REJECTING, acknowledged, limits
-from floodwarden.core.delivery.queues_found import ChannelFound, ConsumerFound, QueueFound, QueuesFound, held
+from floodwarden.core.delivery.rabbitmq.found import ChannelFound, ConsumerFound, QueueFound, QueuesFound, held
+from floodwarden.core.delivery.rabbitmq.rules import OVERFLOW, REJECTING, acknowledged, limits
 from floodwarden.core.delivery.violations import Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Unknown

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from floodwarden.core.delivery.queues_found import OURS, QUORUM, RESERVED, OperatorPolicy, QueueFound
+from floodwarden.core.delivery.rabbitmq.found import OURS, QUORUM, RESERVED, OperatorPolicy, QueueFound
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import listed
 from floodwarden.core.delivery.wishes import Wishes

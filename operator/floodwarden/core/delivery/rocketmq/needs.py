@@ -1,4 +1,4 @@
-"""What one broker of RocketMQ must be set to for a policy, and which of it may be written while it runs. ``rocketmq`` compares.
+"""What one broker of RocketMQ must be set to for a policy, and which of it may be written while it runs. ``judging`` compares.
 
 Written live is only what was seen to take effect on real brokers at once. All else waits for a restart: above all flushDiskType,
 which on a broker that was started with ASYNC_FLUSH breaks every send when it is changed.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from floodwarden.core.delivery.rocketmq_found import Server
+from floodwarden.core.delivery.rocketmq.found import Server
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown

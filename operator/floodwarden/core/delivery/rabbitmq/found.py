@@ -1,6 +1,6 @@
 """What one audit found on a virtual host of RabbitMQ: queues with what is set for them, clients, nodes, operator policies.
 
-The adapter builds it, ``queues`` judges it. What could not be read is ``Unknown`` with a reason, never a default.
+The adapter builds it, ``judging`` judges it. What could not be read is ``Unknown`` with a reason, never a default.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compares what policies ask for with what was found on a virtual host of RabbitMQ: what ``audit`` is for Kafka. Pure.
 
-From here: ``queue_rules`` (one queue), ``queue_clients`` (consumers and publishers), ``operator_policies`` (what is written).
+From here: ``rules`` (one queue), ``clients`` (consumers and publishers), ``operator_policies`` (what is written).
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from floodwarden.core.assess import Gap
-from floodwarden.core.delivery import operator_policies
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.effective import gap_of
-from floodwarden.core.delivery.operator_policies import LIMIT, Disputes, speaks_of
-from floodwarden.core.delivery.queue_clients import asks_consumers, of_consumers, of_publishers, of_unroutable
-from floodwarden.core.delivery.queue_rules import EXCHANGE, keeps, of_queue
-from floodwarden.core.delivery.queues_found import (
+from floodwarden.core.delivery.rabbitmq import operator_policies
+from floodwarden.core.delivery.rabbitmq.clients import asks_consumers, of_consumers, of_publishers, of_unroutable
+from floodwarden.core.delivery.rabbitmq.found import (
     CLASSIC,
     OURS,
     QUORUM,
@@ -30,6 +28,8 @@ from floodwarden.core.delivery.queues_found import (
     held,
     resource_of,
 )
+from floodwarden.core.delivery.rabbitmq.operator_policies import LIMIT, Disputes, speaks_of
+from floodwarden.core.delivery.rabbitmq.rules import EXCHANGE, keeps, of_queue
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES, Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes

@@ -1,4 +1,4 @@
-"""Topics on RocketMQ's brokers that lose messages by their shape, and how often groups get a message again. ``rocketmq`` asks."""
+"""Topics on RocketMQ's brokers that lose messages by their shape, and how often groups get a message again. ``judging`` asks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from floodwarden.core.delivery.rocketmq_found import BrokerSet, TopicOn
+from floodwarden.core.delivery.rocketmq.found import BrokerSet, TopicOn
 from floodwarden.core.delivery.violations import Action, Violation, listed
 from floodwarden.core.delivery.wishes import Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown

@@ -1,4 +1,4 @@
-"""What one queue of RabbitMQ should be for a policy: how it keeps messages, on how many nodes, for how long. ``queues`` asks.
+"""What one queue of RabbitMQ should be for a policy: how it keeps messages, on how many nodes, for how long. ``judging`` asks.
 
 Nothing of this is ever written: a queue's type, durability and arguments cannot change, policies are their owner's, and operator
 policies can only lower what is set.
@@ -15,7 +15,7 @@ from typing import Final
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.effective import gap_of
-from floodwarden.core.delivery.queues_found import (
+from floodwarden.core.delivery.rabbitmq.found import (
     CLASSIC,
     QUORUM,
     STREAM,
