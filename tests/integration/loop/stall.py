@@ -110,6 +110,24 @@ class Stall:
         wanted = {"brokerRef": {"name": BROKER}, "match": match or {"names": [self.subject]}, **spec}
         self.kubectl.apply({"apiVersion": API, "kind": "DeliveryPolicy", "metadata": metadata, "spec": wanted})
 
+    def backlog(self, subscription: Object, most: int, **spec: Any) -> None:
+        """Apply a BacklogPolicy: 100 messages and ``most`` replicas at most, scaled down after five seconds."""
+        consumers: Object = {
+            "targetRef": {"name": POLICY},
+            "minReplicas": 1,
+            "maxReplicas": most,
+            "scaleDown": {"stabilization": "5s"},
+        }
+        asked: Object = {
+            "brokerRef": {"name": BROKER},
+            "subscription": subscription,
+            "maxLag": {"messages": 100},
+            "catchUp": "20s",
+        }
+        metadata = {"name": POLICY, "namespace": self.namespace}
+        merged = {**asked, "consumers": consumers, **spec}
+        self.kubectl.apply({"apiVersion": API, "kind": "BacklogPolicy", "metadata": metadata, "spec": merged})
+
     def _keep_evidence(self) -> None:
         """What Floodwarden wrote about this shop, for the search for secrets after the session."""
         for name in self._namespaces:

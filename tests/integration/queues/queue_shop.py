@@ -48,22 +48,8 @@ class QueueShop(Stall):
         self.kubectl.apply({"apiVersion": API, "kind": "MessageBroker", "metadata": metadata, "spec": spec})
 
     def policy(self, *, most: int = 10, subscription: Object | None = None, **spec: Any) -> None:
-        """Apply a BacklogPolicy: 100 messages at most, scaled down after five seconds."""
-        merged: Object = {
-            "brokerRef": {"name": BROKER},
-            "subscription": subscription or {"queues": [self.queue]},
-            "maxLag": {"messages": 100},
-            "catchUp": "20s",
-            "consumers": {
-                "targetRef": {"name": POLICY},
-                "minReplicas": 1,
-                "maxReplicas": most,
-                "scaleDown": {"stabilization": "5s"},
-            },
-            **spec,
-        }
-        metadata = {"name": POLICY, "namespace": self.namespace}
-        self.kubectl.apply({"apiVersion": API, "kind": "BacklogPolicy", "metadata": metadata, "spec": merged})
+        """Apply a BacklogPolicy on the shop's queue, unless another subscription is given: see ``backlog``."""
+        self.backlog(subscription or {"queues": [self.queue]}, most, **spec)
 
     def consumers(self, replicas: int = 1, capacity: float = 20.0) -> None:
         """Apply real consumers that process ``capacity`` messages per second each; does not wait for their pods."""

@@ -52,21 +52,8 @@ class TopicShop(Stall):
         self.kubectl.apply({"apiVersion": API, "kind": "MessageBroker", "metadata": metadata, "spec": spec})
 
     def policy(self, *, most: int = 10) -> None:
-        """Apply a BacklogPolicy: 100 messages at most, scaled down after five seconds."""
-        spec: Object = {
-            "brokerRef": {"name": BROKER},
-            "subscription": {"group": self.group, "topics": [self.topic]},
-            "maxLag": {"messages": 100},
-            "catchUp": "20s",
-            "consumers": {
-                "targetRef": {"name": POLICY},
-                "minReplicas": 1,
-                "maxReplicas": most,
-                "scaleDown": {"stabilization": "5s"},
-            },
-        }
-        metadata = {"name": POLICY, "namespace": self.namespace}
-        self.kubectl.apply({"apiVersion": API, "kind": "BacklogPolicy", "metadata": metadata, "spec": spec})
+        """Apply a BacklogPolicy on the shop's group: see ``backlog``."""
+        self.backlog({"group": self.group, "topics": [self.topic]}, most)
 
     def consumers(self, replicas: int, capacity: float) -> None:
         """Apply real consumers, by way of the proxy, that process ``capacity`` messages per second each."""
