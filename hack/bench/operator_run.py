@@ -16,7 +16,8 @@ from account import Account
 from api import samples
 from ground import Ground
 
-from floodhack.waiting import until
+from floodhack.errors import HackError
+from floodhack.waiting import listening, until
 
 PROGRAM = Path(sys.executable).with_name("floodwarden")
 PORT = 8380
@@ -40,6 +41,9 @@ class Operator:
     def start(self) -> None:
         """Start it and return at once."""
         assert self._process is None, "it runs already"
+        if listening(self._port):  # its answers would be taken for those of ours
+            left = "an operator that an aborted bench left"
+            raise HackError(f"127.0.0.1:{self._port} is taken, perhaps by {left}: look with ss -ltnp, and end it")
         environment = {
             **os.environ,
             "KUBECONFIG": str(self._account.kubeconfig),
