@@ -119,6 +119,16 @@ async def test_unroutable_messages_are_counted_from_audit_to_audit(fake: FakeMan
     assert (await adapter.survey(everything)).unroutable == Unroutable(0, 9)
 
 
+async def test_what_is_read_back_belongs_to_the_same_audit(fake: FakeManagement, adapter: RabbitSettings) -> None:
+    """Else messages that were dropped before the audit would not be told, because it has looked twice."""
+    await adapter.survey(everything)
+    fake.answers["vhosts"] = [{"name": "shop", "message_stats": {"drop_unroutable": 9}}]
+    assert (await adapter.survey(everything)).unroutable == Unroutable(9, 7)
+    await adapter.write([])
+    assert (await adapter.survey(everything)).unroutable == Unroutable(9, 7)
+    assert (await adapter.survey(everything)).unroutable == Unroutable(9, 9)
+
+
 async def test_requests(fake: FakeManagement, adapter: RabbitSettings) -> None:
     """As many for a thousand queues and consumers as for one, and none that writes."""
     await adapter.survey(everything)
@@ -173,13 +183,19 @@ async def test_a_part_that_is_odd(fake: FakeManagement, adapter: RabbitSettings,
 
 
 async def test_an_overview_that_cannot_be_read(fake: FakeManagement, adapter: RabbitSettings) -> None:
-    """The version is not known, nor the cluster."""
-    odd_ones: list[Any] = [refusing(500), [], None, {}]
+    """The version is not known, nor the cluster, nor whether channels that tell no rate are idle."""
+    odd_ones: list[Any] = [refusing(500), [], None]
     for odd in odd_ones:
         fake.answers["overview"] = odd
         found = await adapter.survey(everything)
         assert (found.version, found.cluster) == (None, "")
-        assert found.channels == ()
+        assert isinstance(found.channels, Unknown)
+
+
+async def test_the_usual_name_of_a_cluster_is_none(fake: FakeManagement, adapter: RabbitSettings) -> None:
+    """It is that of the node that answers, so the next one would seem to be another cluster."""
+    fake.answers["overview"] = OVERVIEW | {"cluster_name": "rabbit@host-1.example"}
+    assert (await adapter.survey(everything)).cluster == ""
 
 
 async def test_without_rates(fake: FakeManagement, adapter: RabbitSettings) -> None:

@@ -44,14 +44,14 @@ class Store:
 
 
 async def test_what_is_written_and_taken_away(fake: FakeManagement, adapter: RabbitSettings) -> None:
-    """Just that, under its name in one segment of the path; it returns once queues show it."""
+    """Just that, under its name in one segment of the path; it returns once queues show it, and at once where it is gone."""
     store = Store(fake)
     assert await adapter.write([WRITTEN]) == {}
     assert store.kept == {NAME: BODY}
     assert store.looks == 3
     assert await adapter.write([GONE]) == {}
     assert store.kept == {}
-    assert store.looks == 3
+    assert store.looks == 0
     assert asked(fake, "PUT") == asked(fake, "DELETE") == ["/api/operator-policies/shop/floodwarden:shop%2Forders"]
 
 

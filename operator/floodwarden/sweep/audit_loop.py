@@ -51,6 +51,7 @@ class AuditLoop:
         self._wake = asyncio.Event()
         self._audited: list[object] = []  # the policies as of the last audit
         self._alive_at = clock.now()
+        self._abandoned = False
         self._ledger = BrokerLedger(services.ledgers, f"broker {self.key}")
         self._kind: Audit = audit_of(broker, services, self._ledger)
 
@@ -92,10 +93,17 @@ class AuditLoop:
     async def abandon(self) -> None:
         """The MessageBroker was deleted, and with it the way to its brokers: take away what goes with policies as long as it is
         known, and say what stays changed. Ends within seconds."""
-        if any(entry.purpose is Purpose.POLICY for entry in self._ledger.entries):
+        if self._abandoned:
+            return
+        self._abandoned = True
+        unread = await self._ledger.read()
+        if unread is not None:
+            _log.warning("not known what is left changed", broker=str(self.key), why=unread.message)
+        if not self._resource.paused and any(entry.purpose is Purpose.POLICY for entry in self._ledger.entries):
+            paused = frozenset(one.wishes.name for one in self._services.store.deliveries_of(self.key) if one.paused)
             try:
                 async with asyncio.timeout(FAREWELL):
-                    await self._kind.outcomes(Asked(self._services, (), None, frozenset()))
+                    await self._kind.outcomes(Asked(self._services, (), unread, paused, leaving=True))
             except Exception:  # what is left is told below
                 _log.exception("could not take away what policies had made", broker=str(self.key))
             await self._kind.close()

@@ -26,6 +26,11 @@ class BrokerLedger:
         """What is changed for a while, as far as it was read."""
         return self._kept.entries
 
+    @property
+    def cluster(self) -> str:
+        """The id of the brokers that it is about, empty where none was told."""
+        return self._kept.cluster
+
     async def read(self) -> LedgerProblem | None:
         """Bring in what was written by whoever had the share before; nothing is asked where it is known."""
         if self._page is not None:
@@ -48,8 +53,8 @@ class BrokerLedger:
         name = self._page.name if self._page is not None else ""
         self._page = None  # somebody may delete it, as is said below: read it again
         return LedgerProblem(
-            f"settings are changed for a while on cluster {self._kept.cluster}, and bootstrapServers lead to {cluster}: "
-            f"lead them back until it is undone, or delete ConfigMap {name} to forget it"
+            f"settings are changed for a while on cluster {self._kept.cluster}, and the MessageBroker leads to {cluster}: "
+            f"lead it back until it is undone, or delete ConfigMap {name} to forget it"
         )
 
     async def add(self, entries: Collection[Entry]) -> LedgerProblem | None:

@@ -11,6 +11,7 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.story import Audited
 from floodwarden.core.delivery.survey import Change
+from floodwarden.core.delivery.violations import EVERYTHING
 from floodwarden.core.observation import Unknown, UnknownReason
 
 _log = structlog.get_logger(__name__)
@@ -64,6 +65,6 @@ def _against(change: Change, left: Findings) -> Unknown | None:
     found = found or next((one.found for one in left.violations if one.key == about), None)
     if found is not None:
         return Unknown(UnknownReason.BROKER_ERROR, f"the broker accepted it, but it reads back as {found}")
-    if change.resource in left.unread:
+    if left.unread & {change.resource, change.kind, EVERYTHING}:  # all nodes are "broker"
         return Unknown(UnknownReason.BROKER_ERROR, "the broker accepted it, but it could not be read back")
     return None

@@ -100,8 +100,11 @@ class Supervisor:
     async def end(self, broker: Key | None) -> None:
         """End all that is done for a broker (None: for what belongs to none), because it is no longer this replica's to do."""
         if broker is not None:
-            if broker in self._loops:
+            running = self._loops.get(broker)
+            if running is not None:
                 await self._end_loop(broker)
+                if broker not in self._services.store.brokers:
+                    await running.audits.abandon()
             self._services.metrics.forget_broker(broker)
         self._drop_watches()
 

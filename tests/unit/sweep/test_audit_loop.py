@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from floodwarden.api.deliverypolicy import MAX_VIOLATIONS, DeliveryPolicy
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.cluster.status import StatusOutcome, StatusResult
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
@@ -157,23 +158,32 @@ class Leaving(Slow):
         return {}
 
 
+def stopped(resource: MessageBroker) -> MessageBroker:
+    """The same, paused."""
+    return resource.model_copy(
+        update={"metadata": resource.metadata.model_copy(update={"annotations": {"floodwarden.dev/paused": "true"}})}
+    )
+
+
 @pytest.mark.parametrize(
-    ("entries", "reached", "told"),
+    ("entries", "paused", "reached", "told"),
     [
-        pytest.param([POLICY], True, [], id="taken away"),
-        pytest.param([POLICY], False, [Reason.LEFT_CHANGED], id="not reached any more"),
-        pytest.param([LENGTHENED], True, [Reason.LEFT_CHANGED], id="what nobody takes away"),
-        pytest.param([], True, [], id="nothing was changed"),
+        pytest.param([POLICY], False, True, [], id="taken away"),
+        pytest.param([POLICY], False, False, [Reason.LEFT_CHANGED], id="not reached any more"),
+        pytest.param([POLICY], True, True, [Reason.LEFT_CHANGED], id="paused, which stops all action"),
+        pytest.param([LENGTHENED], False, True, [Reason.LEFT_CHANGED], id="what nobody takes away"),
+        pytest.param([], False, True, [], id="nothing was changed"),
     ],
 )
-async def test_a_deleted_message_broker(entries: list[Entry], reached: bool, told: list[Reason]) -> None:
+async def test_a_deleted_message_broker(entries: list[Entry], paused: bool, reached: bool, told: list[Reason]) -> None:
     """What goes with policies is taken away while the way to the brokers is known; what stays changed is told."""
     office = Office()
     office.ledgers = Kept(*entries)
     services: Any = office
-    loop = AuditLoop(broker(), services, lambda _: [])
+    loop = AuditLoop(stopped(broker()) if paused else broker(), services, lambda _: [])
     loop._kind = leaving = Leaving(office.ledgers, reached=reached)
     leaving.loop = loop
-    await loop._ledger.read()
     await loop.abandon()
     assert office.told == told
+    await loop.abandon()
+    assert office.told == told, "told once"

@@ -19,12 +19,14 @@ from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep.audits.base import Asked
 from floodwarden.sweep.audits.plain import PlainAudit
+from floodwarden.sweep.store import Key
 from tests.support.delivery import wishes
 from tests.unit.sweep.test_ledger import Kept, ledger
 
 OURS = "floodwarden:shop/safe"
 ENTRY = Entry(Purpose.POLICY, Resource.OPERATOR_POLICY, OURS, "definition", None, "limit 5", "shop/safe")
 GUARDED = Entry(Purpose.GUARD, Resource.TOPIC, "orders", "retention.ms", "1000", "2000", "shop/gone")
+META = ObjectMeta(namespace="shop", name="main", uid="1")
 SAFE = replace(wishes(), name="shop/safe")
 REFUSED = Unknown(UnknownReason.AUTHORIZATION_FAILED, "not allowed to set operator policies")
 
@@ -45,11 +47,12 @@ class Rabbit:
     refuses: bool = False
     forgets: bool = False  # it accepts what it does not keep
     requests: int = 0
+    cluster: str = "rabbit"
     written_down: list[bool] = field(default_factory=list)  # whether it stood in the ledger when it was written
 
     async def survey(self, wanted: Callable[[str], bool]) -> Seen:
         self.requests += 1
-        return Seen("rabbit", dict(self.there))
+        return Seen(self.cluster, dict(self.there))
 
     def judge(self, found: Seen, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> Mapping[str, Findings]:
         return {one.name: Findings(1, 3, changes=tuple(self._changes(one, found))) for one in policies}
@@ -86,15 +89,24 @@ class World:
         self.told: list[Notice] = []
         self.may_write = True
         self.edited = False  # the policies, since the audit began
+        self.unwatched: list[Wishes] = []  # policies that are there, and are not audited
+        self.refused: dict[tuple[str, Key], object] = {}
 
     async def audit(self, *policies: Wishes, paused: frozenset[str] = frozenset()) -> dict[str, Audited]:
-        store = SimpleNamespace(deliveries_beside=lambda key, cluster: [], holds=lambda policy: not self.edited)
+        there = [*policies, *(replace(SAFE, name=name, enforces=False) for name in paused), *self.unwatched]
+        bound = [SimpleNamespace(metadata=META, wishes=one, paused=one.name in paused) for one in there]
+        store = SimpleNamespace(
+            deliveries_beside=lambda key, cluster: [],
+            deliveries_of=lambda key: bound,
+            holds=lambda policy: not self.edited,
+            refused=self.refused,
+        )
         tell = lambda notice, *about: self.told.append(notice)  # noqa: E731
         services: Any = SimpleNamespace(store=store, may_write=lambda: self.may_write, tell=tell)
         book = ledger(self.kept)
         unread = await book.read()
         link: Any = SimpleNamespace(adapter=self._adapter)
-        broker: Any = SimpleNamespace(metadata=ObjectMeta(namespace="shop", name="main", uid="1"))
+        broker: Any = SimpleNamespace(metadata=META, allows=lambda namespace: True)
         watches: Any = [SimpleNamespace(policy=SimpleNamespace(wishes=one)) for one in policies]
         outcomes = await PlainAudit(services, book, link, broker).outcomes(Asked(services, watches, unread, paused))
         found: dict[str, Audited] = {}
@@ -165,6 +177,32 @@ async def test_it_stays_while_the_policy_is_paused() -> None:
     assert world.told == []
 
 
+async def test_what_cannot_be_audited_for_now_is_not_gone() -> None:
+    """A policy that asks for what the brokers lack, or that this version does not understand, is there all the same."""
+    world = World(ENTRY, there={OURS: "limit 5"})
+    world.unwatched = [SAFE]
+    await world.audit()
+    assert world.rabbit.there == {OURS: "limit 5"}
+    world.unwatched, world.refused = [], {("DeliveryPolicy", Key("shop", "safe")): None}
+    await world.audit()
+    assert world.rabbit.there == {OURS: "limit 5"}
+    world.refused = {}
+    await world.audit()
+    assert world.rabbit.there == {}
+
+
+async def test_brokers_that_do_not_tell_who_they_are() -> None:
+    """They may be others than those that were changed."""
+    world = World()
+    await world.audit(SAFE)
+    world.rabbit.cluster = ""
+    await world.audit()
+    assert world.rabbit.there == {OURS: "limit 5"}
+    world.rabbit.cluster = "rabbit"
+    await world.audit()
+    assert world.rabbit.there == {}
+
+
 async def test_nothing_is_taken_away_without_the_share() -> None:
     world = World(ENTRY, there={OURS: "limit 5"})
     world.may_write = False
@@ -194,6 +232,9 @@ async def test_a_refusal_is_told() -> None:
     world = World(refuses=True)
     found = (await world.audit(SAFE))["shop/safe"]
     assert list(found.failed.values()) == [REFUSED]
+    assert OURS not in world.kept.text, "it was never there"
+    await world.audit()
+    assert world.told == []
 
 
 async def test_other_brokers_are_left_alone() -> None:

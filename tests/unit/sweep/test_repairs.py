@@ -70,3 +70,29 @@ async def test_what_was_refused_has_failed_whatever_is_read() -> None:
     """Somebody else may have set it at the same moment."""
     found = await outcome(survey(topic(own=HIGH)), refused={})
     assert (found.written, list(found.failed.values())) == ((), [AWAY])
+
+
+@pytest.mark.parametrize(
+    ("kind", "unread", "told"),
+    [
+        pytest.param("broker", "broker", True, id="a node, where some node is not known"),
+        pytest.param("group", "broker", False, id="a group, where some node is not known"),
+        pytest.param("group", "*", True, id="where nothing is taken for known"),
+        pytest.param("operator policy", "operator policy safe", True, id="that very thing"),
+        pytest.param("operator policy", "queue orders", False, id="something else"),
+    ],
+)
+async def test_what_was_not_read_back(kind: str, unread: str, told: bool) -> None:
+    """Whatever it is called on other brokers than Kafka's."""
+    wanted = Change("safe", "limit", "5", "not set", kind)
+    before, after = Findings(1, 3, changes=(wanted,)), Findings(1, 3, unread=frozenset({unread}))
+
+    async def write(changes: Mapping[Change, str]) -> Mapping[Change, Unknown]:
+        return {}
+
+    async def again(written: object) -> bool:
+        return True
+
+    audits = await repaired(False, lambda read: {"shop/safe": after if read else before}, write, again, lambda _: True)
+    found = audits["shop/safe"]
+    assert (bool(found.failed), bool(found.written)) == (told, not told)

@@ -170,7 +170,12 @@ def about(answer: Any) -> tuple[str | None, str, bool]:
     """The version, the cluster's name, empty where it has none, and whether rates are kept."""
     if not isinstance(answer, dict):
         raise ValueError("no overview")
-    return _name(answer, "rabbitmq_version"), _name(answer, "cluster_name") or "", answer.get("rates_mode") != "none"
+    return _name(answer, "rabbitmq_version"), given_name(_name(answer, "cluster_name")), answer.get("rates_mode") != "none"
+
+
+def given_name(name: str | None) -> str:
+    """A cluster's name where somebody gave it one; empty for the usual one, which is that of the node that answers."""
+    return "" if name is None or "@" in name else name
 
 
 def operator_policy(text: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from floodwarden.brokers.base import BrokerError
+from floodwarden.brokers.rabbitmq.answers import given_name
 from floodwarden.brokers.rabbitmq.errors import NO_STATISTICS
 from floodwarden.brokers.rabbitmq.management import Management
 from floodwarden.core.observation import Unknown, UnknownReason
@@ -67,9 +68,10 @@ class Cluster:
             raise BrokerError(UnknownReason.UNSUPPORTED, f"RabbitMQ keeps no statistics; {NO_STATISTICS}")
         if told.get("rates_mode") == "none":
             raise BrokerError(UnknownReason.UNSUPPORTED, _NO_RATES)
-        version, name = told.get("rabbitmq_version"), told.get("cluster_name")
+        version, told_name = told.get("rabbitmq_version"), told.get("cluster_name")
         self.version = version if isinstance(version, str) else None
-        self.id = f"{name} {self._vhost}" if isinstance(name, str) and name else ""
+        name = given_name(told_name if isinstance(told_name, str) else None)
+        self.id = f"{name} {self._vhost}" if name else ""
 
     async def _read_exchanges(self) -> None:
         """A super stream is an exchange with an argument; its partitions are streams of their own names."""

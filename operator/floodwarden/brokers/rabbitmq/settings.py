@@ -44,7 +44,10 @@ class RabbitSettings:
     def __init__(self, access: Access) -> None:
         self._vhost = access.vhost
         self._management = Management(access)
-        self._unroutable: int | None = None  # as counted by the last audit
+        # As counted by the last audit and by the one before it: what is read back after a write belongs to the same audit.
+        self._unroutable: int | None = None
+        self._before: int | None = None
+        self._wrote = False
 
     @property
     def requests(self) -> int:
@@ -65,9 +68,12 @@ class RabbitSettings:
         unroutable = await part(self._counted, "vhosts", columns=answers.VHOSTS)
         about = await part(answers.about, "overview", columns=answers.OVERVIEW)
         if isinstance(unroutable, Unroutable):
-            self._unroutable = unroutable.total
+            self._before, self._unroutable = unroutable.before, unroutable.total
+        self._wrote = False
         if isinstance(nodes, Unknown) and nodes.reason is UnknownReason.AUTHORIZATION_FAILED:
             consumers = channels = nodes  # without the tag monitoring a user is shown its own ones only
+        if isinstance(about, Unknown):
+            channels = about  # whether they tell how much they publish is not known
         version, name, rates = (None, "", True) if isinstance(about, Unknown) else about
         return QueuesFound(
             vhost=vhost,
@@ -89,12 +95,14 @@ class RabbitSettings:
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         """See ``DeliveryBroker.write``: operator policies of ours only. Ends within 30 seconds."""
         self._begin()
+        self._wrote = True
         failed: dict[Change, Unknown] = {}
         for change in changes:
             problem = await self._write(change)
             if problem is not None:
                 failed[change] = problem
-        await self._shown([change for change in changes if change not in failed])
+        # Nobody waits for queues to show what is gone: there is nothing more to be said of them.
+        await self._shown([change for change in changes if change not in failed and change.value is not None])
         return failed
 
     async def close(self) -> None:
@@ -123,7 +131,7 @@ class RabbitSettings:
             return Unknown(UnknownReason.BROKER_ERROR, f"what RabbitMQ tells of {segments[-1]} cannot be read ({error})")
 
     def _counted(self, answer: Any) -> Unroutable:
-        return answers.unroutable(answer, self._vhost, self._unroutable)
+        return answers.unroutable(answer, self._vhost, self._before if self._wrote else self._unroutable)
 
     async def _write(self, change: Change) -> Unknown | None:
         """Why a change was refused, or may not have arrived."""

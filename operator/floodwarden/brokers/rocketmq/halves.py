@@ -27,6 +27,7 @@ class _Known:
 
     ended: int
     quiet_since: float
+    watched_since: float
     given_up: list[tuple[float, int]]
 
 
@@ -59,7 +60,7 @@ class Halves:
 
     def _taken(self, name: str, waiting: int, ended: int, given_up: int) -> Transactions:
         now = asyncio.get_running_loop().time()
-        known = self._known.setdefault(name, _Known(ended, now, []))
+        known = self._known.setdefault(name, _Known(ended, now, now, []))
         if not waiting or ended != known.ended:
             known.ended, known.quiet_since = ended, now
         if known.given_up and given_up < known.given_up[-1][1]:
@@ -70,4 +71,5 @@ class Halves:
         known.given_up = [*before[-1:], *recent]
         if not known.given_up or known.given_up[-1][1] != given_up:
             known.given_up.append((now, given_up))
-        return Transactions(waiting, now - known.quiet_since, given_up - known.given_up[0][1])
+        lately = given_up - known.given_up[0][1]
+        return Transactions(waiting, now - known.quiet_since, lately, now - known.watched_since)

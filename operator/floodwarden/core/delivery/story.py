@@ -94,7 +94,11 @@ def delivery_notices(outcome: Audited | Gap, told: Told, before: Conditions, aft
             yield Notice(True, after[Type.READY].reason, after[Type.READY].message)
         yield from _bounded([_repaired(change) for change in outcome.written])
         # That a setting differs may have been told long before it was first tried to write it.
-        failing = told if _was(before, Type.READY, Reason.REPAIR_FAILED) else frozenset()
+        failing: Told = frozenset()
+        if _was(before, Type.READY, Reason.REPAIR_FAILED):
+            differing = {violation.key for violation in outcome.findings.violations}
+            # What no difference is about by its own name, such as an operator policy, is told when it begins to fail.
+            failing = told | {_about(change) for change in outcome.failed if _about(change) not in differing}
         yield from _bounded([_failed(change, why) for change, why in outcome.failed.items() if _about(change) not in failing])
         disputed = _was(before, Type.COMPLIANT, Reason.POLICY_CONFLICT)
         fresh = [

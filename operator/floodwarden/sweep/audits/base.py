@@ -23,11 +23,18 @@ Outcomes = Mapping[str, Audited | Gap]
 class Asked:
     """The policies in force for one audit, and whether each may write: less and less, as it finds what stands against it.
 
-    ``paused`` names policies that are not in force because they are paused: what was changed for them stays.
+    ``paused`` names policies that are not in force because they are paused: what was changed for them stays. ``leaving``: the
+    MessageBroker is gone, and with it all other policies of it.
     """
 
     def __init__(
-        self, services: Services, watches: Collection[DeliveryWatch], unread: LedgerProblem | None, paused: frozenset[str]
+        self,
+        services: Services,
+        watches: Collection[DeliveryWatch],
+        unread: LedgerProblem | None,
+        paused: frozenset[str],
+        *,
+        leaving: bool = False,
     ) -> None:
         self._services = services
         # As they are now: a watch goes on with an edited spec while the audit is still about this one.
@@ -35,6 +42,7 @@ class Asked:
         self.wishes: list[Wishes] = [policy.wishes for policy in self.policies.values()]
         self._enforcing = {one.name for one in self.wishes if one.enforces}
         self.paused = paused
+        self.leaving = leaving
         self.gaps: list[Gap] = []
         if unread is not None:
             self.hold(Gap(Reason.LEDGER_UNREADABLE, unread.message))

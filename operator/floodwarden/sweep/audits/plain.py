@@ -7,10 +7,11 @@ no policy in mode Enforce asks for it any more, also after a crash.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
+from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.brokers.base import BrokerError, DeliveryBroker
@@ -27,6 +28,9 @@ from floodwarden.sweep.link import Link
 from floodwarden.sweep.repairs import repaired
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import key_of
+
+# What is refused so was not done for certain.
+_NOT_DONE: Final = (UnknownReason.AUTHORIZATION_FAILED, UnknownReason.UNSUPPORTED)
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +57,9 @@ class PlainAudit:
             foreign = self._ledger.foreign(found.cluster)
             if foreign is not None:
                 asked.hold(Gap(Reason.LEFT_CHANGED, foreign.message))
+            elif not found.cluster and self._ledger.cluster and self._ledger.entries:
+                why = "the brokers did not tell which cluster they are, and settings are changed for a while on one"
+                asked.hold(Gap(Reason.AUDIT_PARTIAL, why))
             beside = asked.beside(key_of(self._broker), found.cluster)
 
             audited = await repaired(
@@ -75,19 +82,30 @@ class PlainAudit:
     async def _write(self, adapter: DeliveryBroker[Any], wanted: Mapping[Change, str]) -> Mapping[Change, Unknown]:
         """Write down first what has to go with its policy."""
         made = {change: _entry(change, name) for change, name in wanted.items() if _goes_with_policy(change) and change.value}
+        there = {entry.place for entry in self._ledger.entries}
         problem = await self._ledger.add(list(made.values())) if made else None
         refused: dict[Change, Unknown] = {}
         if problem is not None:
             why = f"what to take away later could not be written down: {problem.message}"
             refused = dict.fromkeys(made, Unknown(UnknownReason.BROKER_ERROR, why))
         failed = {**refused, **await adapter.write([change for change in wanted if change not in refused])}
+        denied = {change for change, why in failed.items() if why.reason in _NOT_DONE}
+        never = [entry for change, entry in made.items() if change in denied and entry.place not in there]
         gone = {change.name for change in wanted if _goes_with_policy(change) and change.value is None and change not in failed}
-        await self._ledger.drop([entry for entry in self._ledger.entries if _ours(entry) and entry.name in gone])
+        await self._ledger.drop([*never, *(entry for entry in self._ledger.entries if _ours(entry) and entry.name in gone)])
         return failed
+
+    def _staying(self) -> frozenset[str]:
+        """The policies that may have something made, by the specs alone: one that cannot be audited for now is not gone."""
+        store = self._services.store
+        bound = [one for one in store.deliveries_of(key_of(self._broker)) if self._broker.allows(one.metadata.namespace)]
+        refused = (key for kind, key in store.refused if kind == DeliveryPolicy.__name__)
+        acting = (one.wishes.name for one in bound if one.paused or one.wishes.enforces)
+        return frozenset({*acting, *(f"{key.namespace}/{key.name}" for key in refused)})
 
     async def _take_away(self, adapter: DeliveryBroker[Any], asked: Asked) -> None:
         """What policies left behind that are gone, or only look now."""
-        staying = {*asked.paused, *(one.name for one in asked.wishes if one.enforces)}
+        staying = asked.paused if asked.leaving else self._staying()
         left = {_undoing(entry): entry for entry in self._ledger.entries if _ours(entry) and entry.policy not in staying}
         if not left or not asked.may_undo():
             return

@@ -93,8 +93,8 @@ class TestClients:
     @pytest.mark.parametrize(
         ("unroutable", "drops", "told"),
         [
-            pytest.param(Unroutable(9, 7), 0.0, "2 since the last audit", id="since the last audit"),
-            pytest.param(Unroutable(9, 7), 1.0, "2 since the last audit, of here (user app)", id="and by whom"),
+            pytest.param(Unroutable(9, 7), 0.0, "some since the last audit", id="since the last audit"),
+            pytest.param(Unroutable(9, 7), 1.0, "some since the last audit, of here (user app)", id="and by whom"),
             pytest.param(Unroutable(9), 1.0, "some now, of here (user app)", id="at the first audit"),
             pytest.param(GONE, 1.0, "some now, of here (user app)", id="counters not known"),
         ],

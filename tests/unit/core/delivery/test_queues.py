@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -269,6 +270,21 @@ def test_a_newer_rabbitmq_has_a_limit_of_its_own() -> None:
     violation = the(judged(asking(delivery_limit=5), seen).violations)
     assert (violation.found, violation.where) == ("20", "default")
     assert judged(asking(delivery_limit=20), seen).violations == ()
+    (raised,) = judged(replace(asking(delivery_limit=50), acts=True), seen).changes
+    assert '"delivery-limit": 20' in (raised.value or ""), "an operator policy would raise it"
+
+
+def test_without_a_version_the_usual_limit_is_not_known() -> None:
+    """It depends on that; nothing is written for it either."""
+    findings = judged(replace(asking(delivery_limit=5), acts=True), found(queue(), version=None))
+    assert (findings.violations, findings.changes) == ((), ())
+    assert any("depends on the version" in gap.message for gap in findings.gaps)
+
+
+def test_a_type_that_is_not_known() -> None:
+    """It is not taken for one that keeps messages on several disks."""
+    violation = the(judged(asking(flush="Sync"), found(queue(kind="mqtt"))).violations)
+    assert (violation.setting, violation.found) == ("queue type", "mqtt")
 
 
 def test_only_what_matches() -> None:

@@ -323,6 +323,16 @@ class TestEvents:
         assert reasons(watch.tell(failing)) == [Reason.REPAIR_FAILED]
         assert watch.tell(failing) == []
 
+    def test_a_refusal_that_no_difference_is_about(self) -> None:
+        """Such as that of an operator policy, which stands for several queues: it is told once too."""
+        watch = Watch()
+        policy = Change("floodwarden:shop/safe", "definition", "{}", "not set", "operator policy")
+        failing = audited(violation(), failed={policy: DENIED})
+        assert Reason.REPAIR_FAILED in reasons(watch.tell(failing))
+        assert watch.tell(failing) == []
+        watch.tell(audited(violation()))
+        assert reasons(watch.tell(failing)) == [Reason.REPAIR_FAILED]
+
     def test_repairs_are_bounded(self) -> None:
         """Each sort for itself."""
         written = tuple(change(f"topic-{number}") for number in range(8))

@@ -93,7 +93,7 @@ def of_unroutable(wishes: Wishes, found: QueuesFound, gaps: list[Gap], unproven:
     dropping = [] if isinstance(found.channels, Unknown) else [one for one in found.channels if one.drops > 0]
     lately = counted.lately if counted is not None else 0
     if lately or dropping:
-        since = f"{lately} since the last audit" if lately else "some now"
+        since = "some since the last audit" if lately else "some now"
         text = f"{since}, of {_named(dropping)}" if dropping else since
         reason = (
             "no queue took them, and they were confirmed all the same: publish with mandatory, or give the exchange an alternate"

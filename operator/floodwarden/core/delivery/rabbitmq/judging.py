@@ -124,9 +124,9 @@ def _change(wishes: Wishes, around: _Around, gaps: list[Gap]) -> Change | None:
         if wishes.reading.delivery_limit is not None:
             gaps.append(gap_of(known))
         return None
-    if not wishes.acts or around.disputes[wishes.enforces].get(wishes.name):
-        return None
-    return operator_policies.change(wishes, known)
+    if not wishes.acts or around.disputes[wishes.enforces].get(wishes.name) or around.found.version is None:
+        return None  # with a version that is not known nobody can tell what the brokers' own limit is
+    return operator_policies.change(wishes, known, _usual_limit(around.found))
 
 
 def _of_queue(
@@ -160,6 +160,11 @@ def _delivery_limit(
     if isinstance(queue.effective, Unknown):
         return  # ``of_queue`` has told that it is not known
     limit = _limit(queue, around.found)
+    if limit.value is None and around.found.version is None:
+        gaps.append(
+            Gap(Reason.BROKER_ERROR, f"{LIMIT} of {queue.resource}: it depends on the version, which RabbitMQ did not tell")
+        )
+        return
     if limit.value is not None and limit.number is None:
         gaps.append(Gap(Reason.BROKER_ERROR, f"{LIMIT} of {queue.resource} cannot be understood"))
         return
@@ -177,11 +182,14 @@ def _delivery_limit(
 
 def _limit(queue: QueueFound, found: QueuesFound) -> Held:
     """How often a message is delivered at the most: RabbitMQ 4 has a limit of its own."""
-    limit = held(queue, LIMIT, found.operators)
+    limit, usual = held(queue, LIMIT, found.operators), _usual_limit(found)
+    return limit if limit.value is not None or usual is None else Held(usual, limit.where)
+
+
+def _usual_limit(found: QueuesFound) -> int | None:
+    """How often a message is delivered where nobody says anything; None for ever, or where the version is not known."""
     major = (found.version or "").partition(".")[0]
-    if limit.value is None and major.isdecimal() and int(major) >= 4:
-        return Held(LIMIT_OF_4, limit.where)
-    return limit
+    return LIMIT_OF_4 if major.isdecimal() and int(major) >= 4 else None
 
 
 def _lowering(wishes: Wishes, queue: QueueFound, around: _Around, change: Change | None) -> tuple[Action, str]:

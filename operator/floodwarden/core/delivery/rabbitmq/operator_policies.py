@@ -48,20 +48,23 @@ def _literal(character: str) -> str:
     return character if character.isalnum() or character in "_-" else f"\\{character}"
 
 
-def wanted(wishes: Wishes, known: Mapping[str, OperatorPolicy]) -> OperatorPolicy | None:
-    """The operator policy that there should be; None where the policy asks for nothing that it could hold."""
-    if wishes.reading.delivery_limit is None:
+def wanted(wishes: Wishes, known: Mapping[str, OperatorPolicy], most: int | None = None) -> OperatorPolicy | None:
+    """The operator policy that there should be; None where the policy asks for nothing that it could hold. ``most`` is the limit
+    that the brokers have by themselves: a higher one would raise it."""
+    limit = wishes.reading.delivery_limit
+    if limit is None:
         return None
+    limit = limit if most is None else min(limit, most)
     name, below = name_for(wishes), min((one.priority for one in known.values() if not one.ours), default=0)
     below, there = min(below, 0), known.get(name)
     priority = there.priority if there is not None and there.priority < below else below - 1
-    return OperatorPolicy(name, pattern_of(wishes), priority, {LIMIT: wishes.reading.delivery_limit}, APPLY_TO)
+    return OperatorPolicy(name, pattern_of(wishes), priority, {LIMIT: limit}, APPLY_TO)
 
 
-def change(wishes: Wishes, known: Mapping[str, OperatorPolicy]) -> Change | None:
-    """What is to be written so that it is as it should be; with the value None what is to be taken away."""
+def change(wishes: Wishes, known: Mapping[str, OperatorPolicy], most: int | None = None) -> Change | None:
+    """What is to be written so that it is as it should be; with the value None what is to be taken away. See ``wanted``."""
     there = known.get(name_for(wishes))
-    asked = wanted(wishes, known)
+    asked = wanted(wishes, known, most)
     if asked == there:
         return None
     before = worded(there) if there is not None else "not set"

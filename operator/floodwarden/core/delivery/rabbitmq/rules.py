@@ -119,13 +119,15 @@ def _typed(wishes: Wishes, queue: QueueFound) -> Iterator[Violation]:
     if queue.kind == STREAM and synced:
         why = "a stream confirms messages that are not on any disk yet; declare a quorum queue and republish into it"
         yield Violation(queue.resource, TYPE, QUORUM, STREAM, _QUEUE, Action.REPORT, why)
-    if queue.kind != CLASSIC or not (synced or spread or (wishes.clean and mirrored)):
+    if queue.kind in (QUORUM, STREAM) or not (synced or spread or (wishes.clean and mirrored)):
         return
     wanted = QUORUM if synced or not spread else f"{QUORUM} or {STREAM}"
     if mirrored:
         text, why = "classic, mirrored", "a mirror that lacks confirmed messages may be promoted"
-    else:
+    elif queue.kind == CLASSIC:
         text, why = CLASSIC, "it is on one node alone, and its persistent messages on that node's disk"
+    else:
+        text, why = queue.kind, "what this type promises Floodwarden does not know"
     yield Violation(queue.resource, TYPE, wanted, text, _QUEUE, Action.REPORT, f"{why}; {_MIGRATE}")
 
 

@@ -82,12 +82,13 @@ class Transactions:
 
     ``waiting`` are at the most those whose producers have not said what becomes of them; ``quiet`` is for how many seconds at the
     least some wait and none was ended. ``given_up`` were dropped in the last hour, as far back as it was watched, because nobody
-    answered the broker's questions.
+    answered the broker's questions. ``watched``: for how many seconds all that was watched.
     """
 
     waiting: int
     quiet: float
     given_up: int
+    watched: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,9 +100,10 @@ def _of_copies(wishes: Wishes, server: Server, config: Mapping[str, str]) -> Ite
         return
     synchronous = config.get(ROLE) == SYNC_MASTER
     lines = f"brokerRole=SYNC_MASTER and inSyncReplicas={wanted}"
-    yield Need(role, "acknowledged before a slave has it", lines=lines)
     at_least = Requirement(IN_SYNC_REPLICAS, Relation.AT_LEAST, str(wanted))
-    if _true(config, "enableControllerMode"):
+    if not _true(config, "enableControllerMode"):  # there controllers say who is a master, and such a one is synchronous
+        yield Need(role, "acknowledged before a slave has it", lines=lines)
+    else:
         yield Need(Requirement("minInSyncReplicas", Relation.AT_LEAST, str(wanted)), "with fewer in sync it goes on alone")
         if at_least.met_by(config[IN_SYNC_REPLICAS]) is not True:
             everyone = Requirement("allAckInSyncStateSet", Relation.EXACTLY, "true")
