@@ -20,8 +20,10 @@ def test_a_setting_changed_by_hand_is_repaired(shop: SettingsShop) -> None:
     shop.set_topic("min.insync.replicas=2", "unclean.leader.election.enable=false")
     shop.delivery(mode="Enforce", **SAFE)
     shop.await_status(lambda s: s.get("checked"), "audited", name="safe", kind="fwdp")
+    before = shop.audits()
     shop.set_topic("min.insync.replicas=1", "max.message.bytes=2000000")
     message = shop.await_event("Repaired", name="safe", kind="DeliveryPolicy", within=20)
+    assert shop.audits() - before <= 2, "the one that was under way, and the next"
     assert message == f"min.insync.replicas of topic {shop.topic} was 1; it was set to 2 and read back"
     assert shop.topic_settings() == {
         "min.insync.replicas": "2",

@@ -106,9 +106,10 @@ def _findings(
     unread: set[str] = set()
     if wishes.factor is not None or wishes.requirements:
         violations += of_brokers(wishes, survey.brokers, gaps, survey.features)
+    if wishes.factor is not None or wishes.requirements or wishes.transactions is not None:
         violations += of_internal(wishes, survey, gaps)
-        if gaps:
-            unread |= {NODES, *(name_of(topic) for topic in survey.topics.values() if topic.internal)}
+    if gaps:
+        unread |= {NODES, *(name_of(topic) for topic in survey.topics.values() if topic.internal)}
     for topic in topics:
         known = len(gaps)
         for violation, change in _of_topic(wishes, topic, survey, owners.get(topic.name), rivals, gaps):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from floodwarden.core.delivery.effective import effective, held_at_least
+from floodwarden.core.delivery.effective import effective, held_at_least, told
 from floodwarden.core.delivery.producers import UNKNOWN_TO_BROKERS
 from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Values
 from floodwarden.core.delivery.violations import MIN_IN_SYNC, UNCLEAN, listed
@@ -61,7 +61,12 @@ def _doubtful_times(wishes: Wishes, topics: Sequence[TopicFound], brokers: Seque
     found = {topic.name: effective(topic, need, brokers, []) for topic in topics}
     names = [name for name, values in found.items() if values is not None and values.unmet(need)]
     if names:
-        yield f"{RETENTION} of {listed(names)} counts from the times that producers write: a wrong clock there makes it shorter"
+        held = found[names[0]]
+        where = told(TIMESTAMPS, held.unmet(need))[1] if held is not None else ""
+        yield (
+            f"{RETENTION} of {listed(names)} counts from the times that producers write ({TIMESTAMPS}: {where}): "
+            "a wrong clock there makes it shorter"
+        )
 
 
 def unproven(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:

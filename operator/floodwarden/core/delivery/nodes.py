@@ -32,6 +32,8 @@ BY_CLUSTER: Final = (
     "with eligible leader replicas it is set for the whole cluster only (kafka-configs --entity-type brokers --entity-default), "
     "which makes it forget them: do it while all brokers run"
 )
+STATE: Final = "__transaction_state"
+USUAL_COPIES: Final = 3  # of the state of transactions: what Kafka asks for by itself, with one less in sync
 _INHERITED: Final = "it holds for topics that do not set it themselves"
 # A topic's key → the broker's. Where log.flush.interval.ms is unset that of the scheduler counts: told of topics that inherit it.
 _FLUSHES: Final[Mapping[str, str]] = {"flush.messages": "log.flush.interval.messages", "flush.ms": "log.flush.interval.ms"}
@@ -128,10 +130,20 @@ def broker_violation(need: Requirement, value: Value, ids: Sequence[int], why: s
 def of_internal(wishes: Wishes, survey: Survey, gaps: list[Gap]) -> Iterator[Violation]:
     """Kafka's own topics, on which commits and transactions depend whatever is done for the others."""
     for topic in survey.topics.values():
-        if topic.internal and wishes.factor is not None:
-            yield from _few_copies(wishes.factor, topic, gaps)
-        if topic.internal and wishes.min_in_sync is not None:
-            yield from _few_in_sync(wishes.min_in_sync, topic, survey.brokers, gaps)
+        if topic.internal:
+            factor, in_sync = _of_own(wishes, topic, survey)
+            if factor is not None:
+                yield from _few_copies(factor, topic, gaps)
+            if in_sync is not None:
+                yield from _few_in_sync(in_sync, topic, survey.brokers, gaps)
+
+
+def _of_own(wishes: Wishes, topic: TopicFound, survey: Survey) -> tuple[int | None, int | None]:
+    """How many copies, and how many in sync: for transactions as many as Kafka itself gives their state, unless more is asked."""
+    if wishes.transactions is None or topic.name != STATE:
+        return wishes.factor, wishes.min_in_sync
+    usual = min(USUAL_COPIES, len(survey.brokers))
+    return wishes.factor or usual, wishes.min_in_sync or max(1, usual - 1)
 
 
 def _few_copies(wanted: int, topic: TopicFound, gaps: list[Gap]) -> Iterator[Violation]:

@@ -188,4 +188,4 @@ def _bounded(notices: list[Notice]) -> Iterator[Notice]:
     yield from notices[:EVENTS_AT_MOST]
     if len(notices) > EVENTS_AT_MOST:
         first = notices[0]
-        yield Notice(first.warning, first.reason, f"and {len(notices) - EVENTS_AT_MOST} more like this; the status lists them")
+        yield Notice(first.warning, first.reason, f"and {len(notices) - EVENTS_AT_MOST} more like this: see the status")

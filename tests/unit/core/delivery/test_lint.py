@@ -89,17 +89,24 @@ ALONE = [broker(node, {"process.roles": "broker,controller"}) for node in range(
 @pytest.mark.parametrize(
     ("policy", "topics", "doubtful"),
     [
-        pytest.param(wishes(KEPT), [CREATED, APPENDED], "created", id="of the topic itself"),
-        pytest.param(wishes(KEPT), [topic("plain", {})], "plain", id="of the brokers"),
+        pytest.param(wishes(KEPT), [CREATED, APPENDED], ("created", "topic"), id="of the topic itself"),
+        pytest.param(wishes(KEPT), [topic("plain", {})], ("plain", f"broker 0 ({TIMES}, file)"), id="of the brokers"),
         pytest.param(wishes(KEPT), [APPENDED], None, id="brokers' own clocks"),
         pytest.param(wishes(CLEAN), [CREATED], None, id="no retention is asked for"),
         pytest.param(wishes(KEPT), [topic("hidden", DENIED)], None, id="what is not known"),
     ],
 )
-def test_times_that_producers_write(policy: Wishes, topics: Sequence[TopicFound], doubtful: str | None) -> None:
-    """A retention that counts from other people's clocks is told."""
-    told = [f"retention.ms of {doubtful} counts from the times that producers write: a wrong clock there makes it shorter"]
-    assert list(lint(policy, topics, [broker(0, defaults={TIMES: "CreateTime"}), *THREE[1:]])) == (told if doubtful else [])
+def test_times_that_producers_write(policy: Wishes, topics: Sequence[TopicFound], doubtful: tuple[str, str] | None) -> None:
+    """A retention that counts from other people's clocks is told, with who says so."""
+    said = list(lint(policy, topics, [broker(0, defaults={TIMES: "CreateTime"}), *THREE[1:]]))
+    if doubtful is None:
+        assert said == []
+    else:
+        name, where = doubtful
+        assert said == [
+            f"retention.ms of {name} counts from the times that producers write ({TIMES}: {where}): "
+            "a wrong clock there makes it shorter"
+        ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Value
 from floodwarden.core.delivery.violations import FACTOR, MIN_IN_SYNC, UNCLEAN, Action, Violation
-from floodwarden.core.delivery.wishes import Requirement, Wishes
+from floodwarden.core.delivery.wishes import Requirement, TransactionWishes, Wishes
 from floodwarden.core.reasons import Reason
 from tests.support.delivery import (
     AWAY,
@@ -239,3 +239,27 @@ class TestInternalTopics:
         assert audited(policy, found).gaps == (Gap(Reason.AUTHORIZATION_FAILED, DENIED.detail),)
         assert audited(policy, found).violations == ()
         assert audited(wishes(CLEAN), found).gaps == ()
+
+
+TRANSACTIONAL = replace(wishes(), transactions=TransactionWishes(None, 60))
+
+
+@pytest.mark.parametrize(
+    ("policy", "copies", "nodes", "wanted"),
+    [
+        pytest.param(TRANSACTIONAL, 1, 3, "≥ 3", id="as many as Kafka asks for"),
+        pytest.param(TRANSACTIONAL, 1, 2, "≥ 2", id="no more than there are nodes"),
+        pytest.param(TRANSACTIONAL, 3, 3, None, id="enough"),
+        pytest.param(replace(TRANSACTIONAL, factor=2), 1, 3, "≥ 2", id="as the policy asks"),
+        pytest.param(replace(TRANSACTIONAL, transactions=None), 1, 3, None, id="a policy without transactions"),
+    ],
+)
+def test_the_state_of_transactions(policy: Wishes, copies: int, nodes: int, wanted: str | None) -> None:
+    """Its loss loses transactions, also for a policy that says nothing of replication; the groups' offsets are another matter."""
+    own = {MIN_IN_SYNC: "1" if nodes == 2 else "2"}
+    held = [topic(name, own, on=[tuple(range(copies))], internal=True) for name in (STATE, OFFSETS)]
+    brokers = [broker(node) for node in range(nodes)]
+    found = {(one.resource, one.setting): one.wanted for one in audited(policy, survey(*held, brokers=brokers)).violations}
+    assert found.get((f"topic {STATE}", FACTOR)) == wanted
+    if policy.factor is None:
+        assert (f"topic {OFFSETS}", FACTOR) not in found

@@ -248,8 +248,8 @@ class TestEvents:
         ("count", "more"),
         [
             pytest.param(EVENTS_AT_MOST, None, id="just as many as are told"),
-            pytest.param(EVENTS_AT_MOST + 1, "and 1 more like this; the status lists them", id="one more"),
-            pytest.param(200, "and 195 more like this; the status lists them", id="many"),
+            pytest.param(EVENTS_AT_MOST + 1, "and 1 more like this: see the status", id="one more"),
+            pytest.param(200, "and 195 more like this: see the status", id="many"),
         ],
     )
     def test_many_differences(self, count: int, more: str | None) -> None:
