@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from tests.integration.loop.replica_log import replica_log
 from tests.integration.loop.shop import POLICY, Shop
@@ -22,21 +23,24 @@ def test_a_spike_is_drained_after_one_jump(shop: Shop) -> None:
     with shop.stream(15, partitions=range(8)) as stream, replica_log(shop.kubectl, POLICY, shop.namespace) as replicas:
         shop.await_status(lambda s: s.get("rates", {}).get("produced", 0) > 10, "the stream is seen")
         shop.policy(maxLag={"messages": 60}, consumers={"minReplicas": 2})
-        # 70/s need three replicas of 25/s, and two partitions each are the even spread.
+        # 70/s need three replicas of 25/s, and two partitions each are the even spread; one each where a busy machine has let
+        # more than 600 messages wait by then.
         stream.rate = 70
-        shop.await_replicas(4)
+        shop.until(lambda: shop.replicas() > 2, "a step up", within=90)
         row = shop.kubectl.run("get", "fwbp", POLICY, "-n", shop.namespace, "--no-headers").split()
         assert row[5] == "8", row
         shop.await_event("Drained", within=120)
         stream.rate = 15
         shop.await_replicas(2, within=120)
         shop.await_status(lambda s: s["lag"]["messages"] < 60 and s["state"] == "Steady", "steady")
-    assert replicas == [2, 4, 2]
+    assert [after for before, after in pairwise(replicas) if after > before] in ([4], [8]), replicas
+    assert (replicas[0], replicas[-1]) == (2, 2)
 
     told = shop.events()
     _tells_the_story([reason for reason, _ in told])
     numbers = (
-        r"2 → 4 replicas: lag \d+ .*, limit 60 messages; [\d.]+/s arriving, one replica does 2\d\.\d/s, 8 partitions, ceiling 8"
+        r"2 → [48] replicas: lag \d+ .*, limit 60 messages; [\d.]+/s arriving, one replica does 2\d\.\d/s, "
+        r"8 partitions, ceiling 8"
     )
     assert re.fullmatch(numbers, next(message for reason, message in told if reason == "ScaledUp"))
     _tells_the_story(shop.reasons(kind="Deployment"))
@@ -51,9 +55,10 @@ def test_a_spike_is_drained_after_one_jump(shop: Shop) -> None:
 
 
 def _tells_the_story(reasons: list[str]) -> None:
-    """One step up and one down. The first may come before the limit is passed: with a known capacity that it will be is seen."""
+    """One step up, and down. The first may come before the limit is passed: with a known capacity that it will be is seen."""
     assert sorted(reasons[:2]) == ["OverLimit", "ScaledUp"], reasons
-    assert [reason for reason in reasons if reason.startswith("Scaled")] == ["ScaledUp", "ScaledDown"], reasons
+    steps = [reason for reason in reasons if reason.startswith("Scaled")]
+    assert steps in (["ScaledUp", "ScaledDown"], ["ScaledUp", "ScaledDown", "ScaledDown"]), reasons
     # The limit is less than a second of the stream: a busy machine may pass it once more, and then both are told once more.
     limit = [reason for reason in reasons if not reason.startswith("Scaled")]
     assert limit == ["OverLimit", "Drained"] * (len(limit) // 2), reasons

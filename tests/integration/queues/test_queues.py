@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.loop.stall import API, BROKER
+from tests.integration.loop.stall import BROKER
 from tests.integration.queues.queue_shop import SECRET, QueueShop
 
 
@@ -119,14 +119,6 @@ def test_what_brokers_of_the_type_do_not_have(shop: QueueShop) -> None:
     shop.idle(1)
     shop.policy(subscription={"group": "billing"})
     assert "name queues in spec.subscription" in shop.await_condition("Ready", "False", "BrokerNotCapable")
-    delivery = {
-        "apiVersion": API,
-        "kind": "DeliveryPolicy",
-        "metadata": {"name": "safe", "namespace": shop.namespace},
-        "spec": {"brokerRef": {"name": BROKER}, "match": {"names": ["*"]}, "replication": {"factor": 3}},
-    }
-    shop.kubectl.apply(delivery)
-    shop.await_condition("Ready", "False", "BrokerNotCapable", name="safe", kind="fwdp")
     status = shop.await_status(lambda s: s.get("capabilities"), "capabilities", name=BROKER, kind="fwmb")
     assert status["capabilities"] == ["DeadLetters", "DeliveryLimit", "DeliverySettings", "Prefetch", "Queues"]
     assert status["version"].startswith("3.")
