@@ -128,3 +128,16 @@ async def test_other_brokers() -> None:
     assert found.foreign("new") is None
     assert await found.add([ENTRY]) is None
     assert kept.text == text_of(ENTRY, cluster="new")
+
+
+async def test_a_ledger_that_was_deleted_as_advised_is_forgotten() -> None:
+    """It is read again as long as it is about other brokers: no restart is needed."""
+    kept = Kept(ENTRY)
+    kept.text = text_of(ENTRY, cluster="old")
+    found = ledger(kept)
+    await found.read()
+    assert found.foreign("new") is not None
+    kept.text, kept.version = "", 2
+    assert await found.read() is None
+    assert found.foreign("new") is None
+    assert found.entries == frozenset()
