@@ -26,11 +26,6 @@ class BrokerLedger:
         """What is changed for a while, as far as it was read."""
         return self._kept.entries
 
-    @property
-    def cluster(self) -> str:
-        """The id of the brokers that it is about, empty where none was told."""
-        return self._kept.cluster
-
     async def read(self) -> LedgerProblem | None:
         """Bring in what was written by whoever had the share before; nothing is asked where it is known."""
         if self._page is not None:
@@ -46,14 +41,16 @@ class BrokerLedger:
         return None
 
     def foreign(self, cluster: str) -> LedgerProblem | None:
-        """Why nothing of it may be undone here: it is about other brokers than those with this id, which are asked now."""
-        if self._kept.empty or self._kept.cluster in ("", cluster) or not cluster:
+        """Why nothing of it may be undone here: it is about other brokers than those with this id, which are asked now, or these
+        tell none although they did before."""
+        if self._kept.empty or self._kept.cluster in ("", cluster):
             self._kept = replace(self._kept, cluster=cluster or self._kept.cluster)
             return None
         name = self._page.name if self._page is not None else ""
         self._page = None  # somebody may delete it, as is said below: read it again
+        led = f"the MessageBroker leads to {cluster}" if cluster else "the brokers asked now do not tell which one they are"
         return LedgerProblem(
-            f"settings are changed for a while on cluster {self._kept.cluster}, and the MessageBroker leads to {cluster}: "
+            f"settings are changed for a while on cluster {self._kept.cluster}, and {led}: "
             f"lead it back until it is undone, or delete ConfigMap {name} to forget it"
         )
 

@@ -57,11 +57,7 @@ class PlainAudit:
             foreign = self._ledger.foreign(found.cluster)
             if foreign is not None:
                 asked.hold(Gap(Reason.LEFT_CHANGED, foreign.message))
-            elif not found.cluster and self._ledger.cluster and self._ledger.entries:
-                why = "the brokers did not tell which cluster they are, and settings are changed for a while on one"
-                asked.hold(Gap(Reason.AUDIT_PARTIAL, why))
             beside = asked.beside(key_of(self._broker), found.cluster)
-
             audited = await repaired(
                 found,
                 lambda seen: adapter.judge(seen, asked.wishes, beside),
