@@ -14,8 +14,6 @@ from contextlib import suppress
 import structlog
 
 from floodwarden.api.messagebroker import MessageBroker
-from floodwarden.api.resource import GROUP, VERSION
-from floodwarden.cluster.events import ObjectRef
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.ledger import Purpose
@@ -24,7 +22,7 @@ from floodwarden.core.delivery.violations import listed
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
 from floodwarden.sweep.audits import audit_of
-from floodwarden.sweep.audits.base import Asked, Audit, Outcomes
+from floodwarden.sweep.audits.base import Asked, Audit, Outcomes, about
 from floodwarden.sweep.delivery_watch import DeliveryWatch
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.services import Services
@@ -113,9 +111,8 @@ class AuditLoop:
             _log.warning("left changed", broker=str(self.key), what=what, written=entry.written, before=entry.before)
         if entries:
             named = [f"{entry.setting} of {entry.resource} {entry.name} (was {entry.before or 'not set'})" for entry in entries]
-            meta = self._resource.metadata
-            about = ObjectRef(f"{GROUP}/{VERSION}", "MessageBroker", meta.namespace, meta.name, meta.uid)
-            self._services.tell(Notice(True, Reason.LEFT_CHANGED, f"{listed(named)} stays as it was set for a while"), about)
+            text = f"{listed(named)} stays as it was set for a while"
+            self._services.tell(Notice(True, Reason.LEFT_CHANGED, text), about(self._resource))
 
     async def _audit(self) -> None:
         if self._resource.paused:  # that stops all action, undoing included

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.api.resource import GROUP, VERSION
+from floodwarden.cluster.events import ObjectRef
 from floodwarden.cluster.ledger import LedgerProblem
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.seen import Seen, with_seen
@@ -100,3 +103,9 @@ class Audit(Protocol):
     async def close(self) -> None:
         """Close every connection; the next audit opens new ones."""
         ...
+
+
+def about(broker: MessageBroker) -> ObjectRef:
+    """The MessageBroker, for Events about it."""
+    meta = broker.metadata
+    return ObjectRef(f"{GROUP}/{VERSION}", "MessageBroker", meta.namespace, meta.name, meta.uid)

@@ -13,16 +13,14 @@ import structlog
 
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
-from floodwarden.api.resource import GROUP, VERSION
 from floodwarden.brokers.base import BrokerError, DeliveryBroker
-from floodwarden.cluster.events import ObjectRef
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
-from floodwarden.sweep.audits.base import Asked, Outcomes
+from floodwarden.sweep.audits.base import Asked, Outcomes, about
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.link import Link
 from floodwarden.sweep.repairs import repaired
@@ -111,9 +109,7 @@ class PlainAudit:
         undone = {change: entry for change, entry in left.items() if change not in failed}
         for change, entry in undone.items():
             text = f"{change.resource} was made for DeliveryPolicy {entry.policy}, which asks for it no more: it is taken away"
-            meta = self._broker.metadata
-            about = ObjectRef(f"{GROUP}/{VERSION}", "MessageBroker", meta.namespace, meta.name, meta.uid)
-            self._services.tell(Notice(False, Reason.UNDONE, text), about)
+            self._services.tell(Notice(False, Reason.UNDONE, text), about(self._broker))
         await self._ledger.drop(list(undone.values()))
 
 
