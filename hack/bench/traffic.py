@@ -19,6 +19,7 @@ from ground import Ground
 from floodhack.progress import say
 
 TICKS = 10  # a second
+UNDELIVERED_AT_MOST = 10_000  # messages; brokers that take no more at once are sent no more, and that is told
 
 
 class Traffic:
@@ -34,6 +35,7 @@ class Traffic:
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self.sent = 0
         self.failed = 0
+        self.held_back = 0
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -54,13 +56,19 @@ class Traffic:
             # What was sent a second ago is read by now; then the next second's share.
             self._commit(share)
             for name in share:
-                for partition in range(PARTITIONS):
-                    for _ in range(self._rate):
-                        self._producer.produce(name, b"x" * 100, partition=partition, on_delivery=self._delivered)
-                        self.sent += 1
+                self._send(name)
             self._producer.poll(0)
             tick, due = tick + 1, due + 1 / TICKS
             self._end.wait(max(0.0, due - time.monotonic()))
+
+    def _send(self, name: str) -> None:
+        if len(self._producer) > UNDELIVERED_AT_MOST:
+            self.held_back += PARTITIONS * self._rate
+            return
+        for partition in range(PARTITIONS):
+            for _ in range(self._rate):
+                self._producer.produce(name, b"x" * 100, partition=partition, on_delivery=self._delivered)
+                self.sent += 1
 
     def _delivered(self, error: object, message: Message) -> None:
         if error is not None:
@@ -89,4 +97,4 @@ def traffic(ground: Ground, names: Sequence[str], rate: int) -> Iterator[Traffic
         yield running
     finally:
         running.close()
-        say(f"  {running.sent} messages sent, {running.failed} failed")
+        say(f"  {running.sent} messages sent, {running.failed} failed, {running.held_back} held back")

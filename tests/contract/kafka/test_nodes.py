@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from floodwarden.brokers.kafka import KafkaBroker
+from floodwarden.brokers.kafka import KafkaBroker, KafkaSettings
+from floodwarden.core.delivery.audit import audit
+from floodwarden.core.delivery.survey import Change, Survey
 from floodwarden.core.observation import Offsets, Partition, Query, Reading, Snapshot, Subscription, Unknown, UnknownReason
+from floodwarden.core.reasons import Reason
+from floodwarden.sweep.repairs import repaired
 from tests.contract.cluster.eventually import eventually
 from tests.contract.kafka.conftest import Connect
 from tests.contract.kafka.looking import offsets_of, reading_of, settled, sweeping
 from tests.contract.kafka.real_kafka import RealKafka, wait_for
+from tests.support.delivery import wishes
 
 LOST = 2
 
@@ -150,3 +155,41 @@ def open_sockets() -> set[str]:
         with suppress(OSError):
             held.add(str(entry.readlink()))
     return {name for name in held if name.startswith("socket:")}
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize("lost", ["between", "before"])
+async def test_a_node_is_lost_while_settings_are_repaired(kafka: RealKafka, lost: str) -> None:
+    """Between the write and its reading back, or just before the write: the others have it, and what the lost one has is told."""
+    topic = kafka.topic(on=[[0, 1, LOST]])
+    entity = ("--entity-type", "topics", "--entity-name", topic)
+    kafka.tool("kafka-configs", *entity, "--alter", "--add-config", "min.insync.replicas=1")
+    policy = wishes(names=[topic], min_in_sync=2, factor=3)
+    settings = KafkaSettings(kafka.bootstrap)
+
+    def lose(when: str) -> None:
+        if when == lost:
+            kafka.brokers("stop", "kafka", str(LOST), "--kill")
+
+    async def found() -> Survey:
+        return await settings.survey(topic.__eq__, policy.settings)
+
+    async def write(wanted: Mapping[Change, str]) -> Mapping[Change, Unknown]:
+        lose("before")
+        refused = await settings.write(list(wanted))
+        lose("between")
+        return refused
+
+    try:
+        before = await eventually(
+            found, lambda seen: topic in seen.topics and bool(audit(seen, [policy], {})[policy.name].changes)
+        )
+        left = await repaired(before, lambda seen: audit(seen, [policy], {}), write, lambda _: found(), lambda _: True)
+    finally:
+        await settings.close()
+    after = left[policy.name]
+    assert [(change.name, change.setting, change.value) for change in after.written] == [(topic, "min.insync.replicas", "2")]
+    assert not after.failed
+    shown = kafka.tool("kafka-configs", *entity, "--describe")
+    assert "min.insync.replicas=2" in shown
+    assert any(gap.reason is Reason.BROKER_UNREACHABLE and kafka.bootstrap[LOST] in gap.message for gap in after.findings.gaps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from floodwarden.core.delivery.effective import effective, held_at_least, told
 from floodwarden.core.delivery.producers import UNKNOWN_TO_BROKERS
@@ -10,6 +11,8 @@ from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Va
 from floodwarden.core.delivery.violations import MIN_IN_SYNC, UNCLEAN, listed
 from floodwarden.core.delivery.wishes import RETENTION, TIMESTAMPS, Relation, Requirement, Wishes
 from floodwarden.core.observation import Unknown
+
+LIVE: Final = "LogAppendTime can be set while the brokers run"
 
 
 def lint(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:
@@ -60,12 +63,14 @@ def _doubtful_times(wishes: Wishes, topics: Sequence[TopicFound], brokers: Seque
     need = Requirement(TIMESTAMPS, Relation.EXACTLY, "LogAppendTime")
     found = {topic.name: effective(topic, need, brokers, []) for topic in topics}
     names = [name for name, values in found.items() if values is not None and values.unmet(need)]
-    if names:
-        held = found[names[0]]
-        where = told(TIMESTAMPS, held.unmet(need))[1] if held is not None else ""
+    held = found[names[0]] if names else None
+    if held is not None:
+        unmet = held.unmet(need)
+        live = all(one.value.live for one in unmet)
         yield (
-            f"{RETENTION} of {listed(names)} counts from the times that producers write ({TIMESTAMPS}: {where}): "
-            "a wrong clock there makes it shorter"
+            f"{RETENTION} of {listed(names)} counts from the times that producers write ({TIMESTAMPS}: "
+            f"{told(TIMESTAMPS, unmet)[1]}): a wrong clock there makes it shorter; "
+            f"{LIVE if live else 'set LogAppendTime on the topics, their brokers would need a restart for it'}"
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from floodwarden.core.delivery.lint import lint, unproven
-from floodwarden.core.delivery.survey import BrokerFound, TopicFound
+from floodwarden.core.delivery.lint import LIVE, lint, unproven
+from floodwarden.core.delivery.survey import BrokerFound, Source, TopicFound, Value
 from floodwarden.core.delivery.violations import UNCLEAN
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Unknown
@@ -105,8 +106,15 @@ def test_times_that_producers_write(policy: Wishes, topics: Sequence[TopicFound]
         name, where = doubtful
         assert said == [
             f"retention.ms of {name} counts from the times that producers write ({TIMES}: {where}): "
-            "a wrong clock there makes it shorter"
+            f"a wrong clock there makes it shorter; {LIVE}"
         ]
+
+
+def test_times_that_cannot_change_live() -> None:
+    """Where nodes say that they would need a restart, it is the topics that are to be changed."""
+    fixed = replace(THREE[0], defaults={TIMES: Value("CreateTime", Source.FILE, live=False, key=TIMES)})
+    (said,) = lint(wishes(KEPT), [topic("plain", {})], [fixed, *THREE[1:]])
+    assert said.endswith("set LogAppendTime on the topics, their brokers would need a restart for it")
 
 
 @pytest.mark.parametrize(
