@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ from floodhack.progress import say, script
 
 FOLDER = CHECKOUT / ".bench"
 LARGE = 5000
+LARGE_HEAP = "2g"  # of each Kafka node, for so many partitions
 Results = dict[str, float]
 Attempt = Callable[[str, Callable[[], Results]], None]
 
@@ -82,6 +84,7 @@ def _on_ground(wanted: set[str], plan: Plan, attempt: Attempt) -> None:
 
 
 def _large(attempt: Attempt) -> None:
+    os.environ.setdefault("FLOODWARDEN_KAFKA_HEAP", LARGE_HEAP)
     with ground() as stage, account(stage) as who, topics(stage, LARGE):
         attempt("large", lambda: cost.full(stage, who, LARGE, cost.Times(idle=0.0)))
 
