@@ -127,7 +127,9 @@ def _within(policy: Policy, seen: Assessment, decision: Decision) -> Condition:
         return condition_of(Type.WITHIN_LAG, None, gap.reason, gap.message)
     waited = f", {'' if seen.aged else 'at least '}{seen.seconds:.1f} s" if seen.seconds is not None else ""
     at_least = "" if seen.exact else "at least "
-    text = f"lag {at_least}{seen.lag:,} messages{waited}; limit {policy.limits}"
+    # The limit is held against what consumers that commit seldom have not done yet.
+    undone = f" ({seen.settled_lag:,} without what may be done and not committed)" if seen.settled_lag != seen.lag else ""
+    text = f"lag {at_least}{seen.lag:,} messages{undone}{waited}; limit {policy.limits}"
     return Condition(Type.WITHIN_LAG, not decision.over, Reason.OVER_LIMIT if decision.over else Reason.WITHIN_LIMIT, text)
 
 

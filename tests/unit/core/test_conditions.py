@@ -62,6 +62,17 @@ def test_a_spike_tells_its_story_once() -> None:
     assert scaled.on_target
 
 
+def test_what_waits_only_for_a_commit_is_told() -> None:
+    """With seldom commits a lag above the limit may be within it: nobody is left to wonder."""
+    rare = World(policy(max_messages=1000), step_shaped(60, 300, 100, 10_000), capacity=500.0, commit_every=5.0)
+    told = Told(rare)
+    said = [told.run(1).shown[Type.WITHIN_LAG].message for _ in range(200)]
+    assert rare.seen is not None and rare.seen.settled_lag is not None
+    above = [text for text in said if int(text.split()[1].replace(",", "")) > 1000]
+    assert above and told.shown[Type.WITHIN_LAG].status
+    assert all("without what may be done and not committed" in text for text in above)
+
+
 def test_nothing_is_told_while_nothing_changes() -> None:
     """Steady traffic: no Event at all, and a steady state."""
     told = Told(World(policy(), step_shaped(60, 60, 0, 0), memory=MEASURED)).run(200)
