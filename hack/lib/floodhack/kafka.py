@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
+from floodhack import class_archive
 from floodhack.errors import HackError
 from floodhack.instance import Instance
 from floodhack.kafka_jars import jars, java, release, tool
@@ -115,7 +116,7 @@ class Kafka:
         """Run one of Kafka's own command-line tools; its exit status."""
         self._must_exist()
         command = tool(self.version, name, ",".join(self.set.bootstrap("PLAINTEXT")), args)
-        return subprocess.run(command, check=False).returncode
+        return class_archive.run(jars(self.version), command, check=False).returncode
 
     def _format(self) -> None:
         """Give every node without data its storage, with the SCRAM users in it."""
@@ -125,7 +126,10 @@ class Kafka:
             if (self.set.data(node) / "meta.properties").exists():
                 continue
             self.set.data(node).mkdir(parents=True, exist_ok=True)
-            command = java(self.version, "kafka.tools.StorageTool", heap="128m", log4j2="tools-log4j2.properties")
+            options = class_archive.kept(jars(self.version))
+            command = java(
+                self.version, "kafka.tools.StorageTool", heap="128m", log4j2="tools-log4j2.properties", options=options
+            )
             command += ["format", "--cluster-id", self.set.facts["cluster_id"], "--config", str(self.set.properties(node))]
             process = subprocess.Popen(
                 [*command, *self.set.scram_arguments()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

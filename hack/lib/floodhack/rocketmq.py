@@ -7,12 +7,12 @@ The commands behind `hack/brokers … rocketmq`. Neighbours: `rocketmq_settings`
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
+from floodhack import class_archive
 from floodhack.errors import HackError
 from floodhack.instance import Instance
 from floodhack.locking import lock
@@ -156,7 +156,7 @@ class RocketMQ:
         arguments = tool_arguments(name, self.set.address("namesrv"), args)
         options = self._options("tools", "tools-logback.xml")
         command = java(self.version, TOOLS[name], heap="128m", direct="64m", options=options)
-        return subprocess.run([*command, *arguments], check=False).returncode
+        return class_archive.run(jars(self.version), [*command, *arguments], check=False).returncode
 
     def _start(self, node: str) -> bool:
         daemon = self.set.daemon(node)

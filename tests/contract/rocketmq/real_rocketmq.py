@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -18,9 +17,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from floodhack import class_archive
 from floodhack.instance import Instance
 from floodhack.rocketmq import RocketMQ
-from floodhack.rocketmq_jars import TOOLS, java, tool_arguments
+from floodhack.rocketmq_jars import TOOLS, jars, java, tool_arguments
 from floodhack.rocketmq_wire import ask, create_topic, knows_topic, signature
 from floodhack.waiting import until
 from floodwarden.brokers.rocketmq import Security, requests
@@ -133,7 +133,8 @@ class RealRocketMQ:
         options = (f"-Drocketmq.home.dir={home}", f"-Duser.home={home}", "-Djava.net.preferIPv4Stack=true")
         command = java(self.version, TOOLS["mqadmin"], heap="128m", direct="64m", options=options)
         arguments = tool_arguments("mqadmin", self.name_servers[0], list(args))
-        return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True, timeout=120).stdout
+        how: dict[str, Any] = {"check": True, "capture_output": True, "text": True, "timeout": 120}
+        return str(class_archive.run(jars(self.version), [*command, *arguments], **how).stdout)
 
     def rows(self, *args: str) -> list[list[str]]:
         """The rows of a table of queues that the tool prints, without what is around them.

@@ -67,9 +67,11 @@ def test_what_waits_only_for_a_commit_is_told() -> None:
     rare = World(policy(max_messages=1000), step_shaped(60, 300, 100, 10_000), capacity=500.0, commit_every=5.0)
     told = Told(rare)
     said = [told.run(1).shown[Type.WITHIN_LAG].message for _ in range(200)]
-    assert rare.seen is not None and rare.seen.settled_lag is not None
+    assert rare.seen is not None
+    assert rare.seen.settled_lag is not None
     above = [text for text in said if int(text.split()[1].replace(",", "")) > 1000]
-    assert above and told.shown[Type.WITHIN_LAG].status
+    assert above
+    assert told.shown[Type.WITHIN_LAG].status
     assert all("without what may be done and not committed" in text for text in above)
 
 
