@@ -26,6 +26,7 @@ ALONE = (
     "tests/contract/rabbitmq/",
     "tests/contract/rocketmq/",
     "tests/e2e/test_loss_rabbitmq.py",
+    "tests/e2e/test_loss_rocketmq.py",
 )
 
 # `make check` has seconds and looks for new cases each time; `make test` asks for more by HYPOTHESIS_PROFILE, and for the same

@@ -7,6 +7,7 @@ middle. The adapter of the operator says of the first broker what is wrong with 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from floodhack.instance import Instance
+from floodhack.instance import HIGHEST_INSTANCE, Instance
 from floodhack.rocketmq import RocketMQ
 from floodhack.rocketmq_wire import ask
 from floodhack.waiting import until
@@ -23,6 +24,7 @@ from floodwarden.brokers.rocketmq import RocketMQSettings
 from floodwarden.brokers.rocketmq.frames import Decoder, Frame, encode
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.wishes import Wishes
+from tests.contract.rocketmq.conftest import CONTRACTS
 from tests.contract.rocketmq.real_rocketmq import SEND_MESSAGE, RealRocketMQ
 
 MESSAGES = 300  # acknowledged at the least before the master is killed
@@ -37,8 +39,9 @@ FIELDS |= {"bornTimestamp": "0", "flag": "0", "properties": "", "reconsumeTimes"
 
 @pytest.fixture(scope="module")
 def rocketmq() -> Iterator[RealRocketMQ]:
-    """RocketMQ 5, taken down again unless it ran before."""
-    servers = RocketMQ(Instance.current(), acl=False)
+    """RocketMQ 5, taken down again unless it ran before; beside the servers that the contract tests before it may have left."""
+    number = int(os.environ[CONTRACTS]) + 1 if CONTRACTS in os.environ else Instance.current().number
+    servers = RocketMQ(Instance(number % (HIGHEST_INSTANCE + 1)), acl=False)
     found = servers.status() == 0
     servers.up()
     yield RealRocketMQ(servers)
