@@ -13,11 +13,11 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from floodwarden.api.durations import Duration, DurationRange
-from floodwarden.api.messagebroker import Capability
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.rules import Rule, Rules, validated_by
 from floodwarden.api.shared import Conditions, Count, NamedOnes, ObjectName, Rate, Seconds, Timestamp
 from floodwarden.api.subscription import BrokerRef, SubscriptionSpec
+from floodwarden.core.capabilities import Capability
 from floodwarden.core.memory import Basis, Phase
 from floodwarden.core.observation import Subscription
 from floodwarden.core.policy import Policy

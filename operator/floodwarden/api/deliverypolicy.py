@@ -11,9 +11,9 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from floodwarden.api.deliveryspec import Abort, DeadLetterStrategy, DeliveryMode, DeliveryPolicySpec, Workloads, milliseconds
-from floodwarden.api.messagebroker import Capability
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.shared import Conditions, Count, NamedOnes, Timestamp
+from floodwarden.core.capabilities import Capability
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.delivery.wishes import ReadingWishes, TransactionWishes, Wishes
 

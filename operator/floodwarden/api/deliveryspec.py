@@ -12,11 +12,11 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from floodwarden.api.durations import Duration, DurationRange, LongDuration
-from floodwarden.api.messagebroker import Capability
 from floodwarden.api.quantities import ByteRate
 from floodwarden.api.resource import ApiModel
 from floodwarden.api.rules import Rule, Rules, validated_by
 from floodwarden.api.subscription import BrokerRef
+from floodwarden.core.capabilities import Capability
 from floodwarden.core.delivery.violations import MIN_IN_SYNC, UNCLEAN
 from floodwarden.core.delivery.wishes import RETENTION, Relation, Requirement
 

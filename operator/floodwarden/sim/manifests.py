@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.manifests import ManifestError, documents, parsed
-from floodwarden.api.messagebroker import Capability, MessageBroker
+from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.core.capabilities import Capability
 from floodwarden.core.policy import Policy
 
 USUAL_INTERVAL = 1.0  # seconds: the default of a MessageBroker's sweepInterval

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from floodwarden.api.backlogpolicy import BacklogPolicy, Mode
 from floodwarden.api.deliverypolicy import DeliveryPolicy
-from floodwarden.api.messagebroker import Capability, MessageBroker
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.core.assess import Gap
+from floodwarden.core.capabilities import Capability
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Owner
 from floodwarden.sweep.store import Key, Store, key_of

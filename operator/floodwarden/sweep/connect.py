@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from floodwarden.api.blocks import (
@@ -18,40 +17,16 @@ from floodwarden.api.blocks import (
 )
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import Broker, DeliveryBroker, SettingsBroker
-from floodwarden.brokers.kafka import KafkaBroker, KafkaSettings, Security, SecurityError
-from floodwarden.brokers.rabbitmq import Access, AccessError, RabbitBroker, RabbitSettings
+from floodwarden.brokers.kafka import KafkaBroker, KafkaSettings, Security
+from floodwarden.brokers.rabbitmq import Access, RabbitBroker, RabbitSettings
 from floodwarden.brokers.rocketmq import RocketMQBroker, RocketMQSettings
 from floodwarden.brokers.rocketmq import Security as RocketMQSecurity
-from floodwarden.brokers.rocketmq import SecurityError as RocketMQSecurityError
+from floodwarden.brokers.secrets import KeyMissing, Secrets, UnusableSecret
 from floodwarden.cluster.secrets import SecretData, SecretProblem, SecretReader
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 
 Adapter = TypeVar("Adapter")
-Versions = Mapping[str, str]
-"""The resource version of each Secret by name: another one means that the Secret changed."""
-
-
-class KeyMissing(Exception):
-    """A Secret lacks a key; the text says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """The Secrets that one MessageBroker names, as read together."""
-
-    held: Mapping[str, SecretData]
-
-    @property
-    def versions(self) -> Versions:
-        return {name: secret.resource_version for name, secret in self.held.items()}
-
-    def value(self, name: str, key: str) -> bytes:
-        """One value; KeyMissing names what is missing."""
-        try:
-            return self.held[name].data[key]
-        except KeyError:
-            raise KeyMissing(f"Secret {name} has no key {key}: add it, or correct the reference to it") from None
 
 
 async def read_secrets(broker: MessageBroker, reader: SecretReader) -> Secrets | Gap:
@@ -101,7 +76,7 @@ def _or_gap(opened: Callable[[], Adapter]) -> Adapter | Gap:
         return opened()
     except KeyMissing as error:
         return Gap(Reason.SECRET_MISSING, str(error))
-    except (SecurityError, AccessError, RocketMQSecurityError) as error:
+    except UnusableSecret as error:
         return Gap(Reason.SECRET_INVALID, str(error))
 
 
@@ -123,8 +98,8 @@ def _access(wanted: RabbitMQ, secrets: Secrets) -> Access:
     return Access(
         urls=(wanted.management_url,),
         vhost=wanted.vhost,
-        username=_text(secrets.value(credentials.name, credentials.username_key)),
-        password=_text(secrets.value(credentials.name, credentials.password_key)),
+        username=secrets.text(credentials.name, credentials.username_key),
+        password=secrets.text(credentials.name, credentials.password_key),
         ca=secrets.value(ca.name, ca.key) if ca else None,
     )
 
@@ -132,8 +107,8 @@ def _access(wanted: RabbitMQ, secrets: Secrets) -> Access:
 def _signing(wanted: RocketMQ, secrets: Secrets) -> RocketMQSecurity:
     acl, ca = wanted.acl_secret_ref, wanted.ca_secret_ref
     return RocketMQSecurity(
-        access_key=_text(secrets.value(acl.name, acl.access_key_key)) if acl else None,
-        secret_key=_text(secrets.value(acl.name, acl.secret_key_key)) if acl else None,
+        access_key=secrets.text(acl.name, acl.access_key_key) if acl else None,
+        secret_key=secrets.text(acl.name, acl.secret_key_key) if acl else None,
         encrypted=wanted.tls,
         ca=secrets.value(ca.name, ca.key) if ca else None,
     )
@@ -149,17 +124,9 @@ def _security(wanted: KafkaSecurity, secrets: Secrets) -> Security:
     return Security(
         protocol=wanted.protocol.value,
         mechanism=wanted.mechanism.value if wanted.mechanism else None,
-        username=_text(secrets.value(credentials.name, credentials.username_key)) if credentials else None,
-        password=_text(secrets.value(credentials.name, credentials.password_key)) if credentials else None,
+        username=secrets.text(credentials.name, credentials.username_key) if credentials else None,
+        password=secrets.text(credentials.name, credentials.password_key) if credentials else None,
         ca=secrets.value(ca.name, ca.key) if ca else None,
         client_certificate=secrets.value(client.name, client.cert_key) if client else None,
         client_key=secrets.value(client.name, client.key_key) if client else None,
     )
-
-
-def _text(value: bytes) -> str:
-    """A user or password as text; a newline at its end is what editors and echo leave behind."""
-    try:
-        return value.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise SecurityError("a user name or password is not UTF-8 text: correct the Secret of credentialsSecretRef") from None

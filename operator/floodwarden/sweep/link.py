@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.brokers.secrets import Secrets, Versions
 from floodwarden.cluster.secrets import SecretReader
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
-from floodwarden.sweep.connect import Secrets, Versions, read_secrets
+from floodwarden.sweep.connect import read_secrets
 
 
 class _Closable(Protocol):

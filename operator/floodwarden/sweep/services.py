@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import Broker
+from floodwarden.brokers.secrets import Secrets
 from floodwarden.cluster.configmaps import ConfigMapClient
 from floodwarden.cluster.events import EventType, ObjectRef, Recorder
 from floodwarden.cluster.kafkatopics import TopicOwners
@@ -20,7 +21,7 @@ from floodwarden.cluster.status import StatusResult, StatusWriter
 from floodwarden.cluster.workloads import WorkloadClient
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
-from floodwarden.sweep.connect import Secrets, open_broker
+from floodwarden.sweep.connect import open_broker
 from floodwarden.sweep.metrics import Metrics
 from floodwarden.sweep.store import Store
 

@@ -10,10 +10,11 @@ from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.kafka import KafkaBroker
 from floodwarden.brokers.rabbitmq import RabbitBroker, RabbitSettings
 from floodwarden.brokers.rocketmq import RocketMQBroker, RocketMQSettings
+from floodwarden.brokers.secrets import Secrets
 from floodwarden.cluster.secrets import HiddenValues, SecretData
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
-from floodwarden.sweep.connect import Secrets, open_broker, open_delivery
+from floodwarden.sweep.connect import open_broker, open_delivery
 from tests.support.resources import broker, rabbitmq, rocketmq
 
 GUEST = {"username": b"guest\n", "password": b"guest"}

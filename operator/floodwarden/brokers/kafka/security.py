@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from floodwarden.brokers.secrets import UnusableSecret
 from floodwarden.brokers.tls import trusting
 
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
-class SecurityError(ValueError):
+class SecurityError(UnusableSecret):
     """What was given cannot be used; the text says what to correct and quotes no secret."""
 
 

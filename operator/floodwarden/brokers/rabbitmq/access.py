@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from floodwarden.brokers.secrets import UnusableSecret
 from floodwarden.brokers.tls import trusting
 
 
-class AccessError(ValueError):
+class AccessError(UnusableSecret):
     """What was given cannot be used; the text says what to correct and quotes no secret."""
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from floodwarden.brokers.rocketmq.signing import Credentials
+from floodwarden.brokers.secrets import UnusableSecret
 from floodwarden.brokers.tls import trusting
 
 
-class SecurityError(ValueError):
+class SecurityError(UnusableSecret):
     """What was given cannot be used; the text says what to correct and quotes no secret."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from floodwarden.api.messagebroker import BrokerType, MessageBroker
 from floodwarden.brokers.base import BrokerError
+from floodwarden.brokers.secrets import Secrets
 from floodwarden.cli.checking.report import Outcome
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import audit
@@ -16,7 +17,7 @@ from floodwarden.core.delivery.seen import Seen, with_seen
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
-from floodwarden.sweep.connect import Secrets, open_delivery, open_settings
+from floodwarden.sweep.connect import open_delivery, open_settings
 from floodwarden.sweep.looks import broker_looks
 from floodwarden.sweep.looks.base import Round, looked
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from floodwarden.api.manifests import Document, ManifestError
 from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.brokers.secrets import Secrets
 from floodwarden.cluster.secrets import HiddenValues, SecretData
-from floodwarden.sweep.connect import Secrets
 from floodwarden.sweep.store import Key, key_of
 
 USERNAME: Final = "FLOODWARDEN_USERNAME"
