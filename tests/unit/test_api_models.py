@@ -23,11 +23,11 @@ from floodwarden.api.backlogpolicy import (
     Rates,
     Replicas,
 )
-from floodwarden.api.blocks import SecurityProtocol
 from floodwarden.api.durations import Duration
-from floodwarden.api.messagebroker import BrokerType, MessageBroker, MessageBrokerStatus
+from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.api.resource import ApiModel, InvalidManifest
 from floodwarden.api.shared import MAX_NAMED, Condition, ConditionStatus, bounded
+from floodwarden.brokers.kafka.kind import Kafka, SecurityProtocol
 from floodwarden.core.memory import Basis, Phase
 from floodwarden.core.observation import Subscription
 from floodwarden.core.target import TargetRef
@@ -89,10 +89,10 @@ def test_policy_in_the_terms_of_core() -> None:
 def test_broker_defaults() -> None:
     """A broker without a word on security is reached in plain text, once a second, by policies of its own namespace."""
     found = MessageBroker.parse(broker())
-    assert found.spec.type is BrokerType.KAFKA
-    assert found.spec.kafka is not None
-    assert found.spec.kafka.bootstrap_servers == ("a:9092", "b:9092")
-    assert found.spec.kafka.security.protocol is SecurityProtocol.PLAINTEXT
+    assert found.spec.type == "Kafka"
+    assert isinstance(found.spec.block, Kafka)
+    assert found.spec.block.bootstrap_servers == ("a:9092", "b:9092")
+    assert found.spec.block.security.protocol is SecurityProtocol.PLAINTEXT
     assert found.spec.sweep_interval.seconds == 1
 
 

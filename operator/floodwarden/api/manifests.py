@@ -8,7 +8,7 @@ No message quotes a value of a file: it may hold Secrets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -16,11 +16,11 @@ from typing import Any, Final, TypeVar
 import yaml
 
 from floodwarden.api.backlogpolicy import BacklogPolicy
-from floodwarden.api.blocks import KafkaSecurity
+from floodwarden.api.blocks import Block
 from floodwarden.api.crd import object_schema
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.deliveryspec import ASKED, READ, REPLICATED_IN_SYNC, Flush, FlushMode, Replication
-from floodwarden.api.messagebroker import BrokerType, MessageBroker
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.api.resource import GROUP, VERSION, InvalidManifest, Resource
 from floodwarden.api.schema import Schema
 from floodwarden.api.shared import LABEL_PATTERN, SUBDOMAIN_PATTERN
@@ -272,42 +272,11 @@ def _against_broker(broker: MessageBroker) -> Iterator[str]:
         yield 'spec.allowedNamespaces: "*" allows every namespace: remove the other entries'
     if not all(name == "*" or _fits(LABEL_PATTERN, name) for name in allowed):
         yield 'spec.allowedNamespaces: each must be the name of a namespace, such as shop, or "*" for all'
-    blocks = {
-        BrokerType.KAFKA: ("kafka", spec.kafka),
-        BrokerType.RABBITMQ: ("rabbitmq", spec.rabbitmq),
-        BrokerType.ROCKETMQ: ("rocketmq", spec.rocketmq),
-    }
-    for type_, (name, block) in blocks.items():
-        if (spec.type is type_) != (block is not None):
-            what = f"type {type_} needs the block of that name" if block is None else f"only used with type {type_}: remove it"
-            yield f"spec.{name}: {what}"
-    if spec.kafka is not None:
-        yield from _against_addresses("spec.kafka.bootstrapServers", spec.kafka.bootstrap_servers)
-        yield from _against_security(spec.kafka.security)
-    if spec.rabbitmq is not None and spec.rabbitmq.ca_secret_ref is not None and not spec.rabbitmq.encrypted:
-        yield "spec.rabbitmq.caSecretRef: only used with TLS: remove it, or let managementURL begin with https://"
-    if spec.rocketmq is not None:
-        yield from _against_addresses("spec.rocketmq.nameServers", spec.rocketmq.name_servers)
-        if spec.rocketmq.ca_secret_ref is not None and not spec.rocketmq.tls:
-            yield "spec.rocketmq.caSecretRef: only used with TLS: remove it, or set tls to true"
-
-
-def _against_addresses(at: str, addresses: Iterable[str]) -> Iterator[str]:
-    if not all(1 <= int(address.rpartition(":")[2]) <= 65535 for address in addresses):
-        yield f"{at}: a port must be from 1 to 65535"
-
-
-def _against_security(security: KafkaSecurity) -> Iterator[str]:
-    protocol, at = security.protocol, "spec.kafka.security"
-    for name, given in {"mechanism": security.mechanism, "credentialsSecretRef": security.credentials_secret_ref}.items():
-        if protocol.authenticated and given is None:
-            yield f"{at}.{name}: protocol {protocol} needs it"
-        if not protocol.authenticated and given is not None:
-            yield f"{at}.{name}: only used with SASL: remove it, or set protocol to SASL_SSL or SASL_PLAINTEXT"
-    certificates = {
-        "caSecretRef": security.ca_secret_ref,
-        "clientCertificateSecretRef": security.client_certificate_secret_ref,
-    }
-    for name, reference in certificates.items():
-        if not protocol.encrypted and reference is not None:
-            yield f"{at}.{name}: only used with TLS: remove it, or set protocol to SSL or SASL_SSL"
+    for kind in spec.kinds.values():
+        block: Block | None = getattr(spec, kind.field)
+        if block is None and spec.kind is kind:
+            yield f"spec.{kind.field}: type {kind.name} needs the block of that name"
+        if block is not None and spec.kind is not kind:
+            yield f"spec.{kind.field}: only used with type {kind.name}: remove it"
+        if block is not None:
+            yield from (f"spec.{kind.field}.{fault}" for fault in block.faults())

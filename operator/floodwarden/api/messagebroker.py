@@ -1,17 +1,18 @@
 """MessageBroker: how to reach a cluster of brokers, and how often to look. Owned by the platform team.
 
-A type of broker to come adds its member to :class:`BrokerType`, what can be done on it to ``CAPABILITIES``, a block of the same
-name to ``blocks`` and a line to ``_BLOCKS``.
+The types that there are, the block of each and what can be done on it come from ``brokers.kinds``; nobody else reads that list.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler, create_model
+from pydantic_core import core_schema
 
-from floodwarden.api.blocks import Kafka, RabbitMQ, RocketMQ
+from floodwarden.api.blocks import Block
 from floodwarden.api.durations import Duration, DurationRange
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.rules import Rule, Rules, validated_by
@@ -23,45 +24,9 @@ from floodwarden.api.shared import (
     NamedOnes,
     Timestamp,
 )
+from floodwarden.brokers.kind import Kind
+from floodwarden.brokers.kinds import KINDS
 from floodwarden.core.capabilities import Capability
-
-
-class BrokerType(StrEnum):
-    """The kind of brokers."""
-
-    KAFKA = "Kafka"
-    RABBITMQ = "RabbitMQ"
-    ROCKETMQ = "RocketMQ"
-
-
-CAPABILITIES: Final = {
-    BrokerType.KAFKA: frozenset(
-        {
-            Capability.GROUPS,
-            Capability.DELIVERY,
-            Capability.CLIENTS,
-            Capability.FLUSH_BOUNDS,
-            Capability.RETENTION_GUARD,
-            Capability.TRANSACTIONS,
-            Capability.TRANSACTION_ABORT,
-        }
-    ),
-    BrokerType.RABBITMQ: frozenset(
-        {Capability.QUEUES, Capability.DELIVERY, Capability.DELIVERY_LIMIT, Capability.DEAD_LETTERS, Capability.PREFETCH}
-    ),
-    BrokerType.ROCKETMQ: frozenset(
-        {
-            Capability.GROUPS,
-            Capability.DELIVERY,
-            Capability.TRANSACTIONS,
-            Capability.TRANSACTION_CHECKS,
-            Capability.DELIVERY_LIMIT,
-        }
-    ),
-}
-
-
-_BLOCKS: Final = {BrokerType.KAFKA: "kafka", BrokerType.RABBITMQ: "rabbitmq", BrokerType.ROCKETMQ: "rocketmq"}
 
 AllowedNamespace = Annotated[
     str,
@@ -72,29 +37,30 @@ AllowedNamespace = Annotated[
 ]
 
 
-class MessageBrokerSpec(ApiModel):
+class _Typed(ApiModel):
+    """A spec as far as its type; ``spec_of`` adds the blocks."""
+
+    kinds: ClassVar[Mapping[str, Kind[Any]]]
+
+    type: str
+    """The kind of brokers. The block of the same name says how to reach them."""
+
+    @property
+    def kind(self) -> Kind[Any]:
+        """What the type is."""
+        return self.kinds[self.type]
+
+    @property
+    def block(self) -> Block:
+        """How to reach the brokers."""
+        block = getattr(self, self.kind.field)
+        assert isinstance(block, Block), "the CRD asks for the block of the type"
+        return block
+
+
+class BaseSpec(_Typed):
     """How to reach a cluster of brokers, how often to look, and who may bind to it."""
 
-    model_config = validated_by(
-        *(
-            Rule(
-                f"(self.type == '{type_}') == has(self.{block})",
-                f"type {type_} and the block {block} belong together: add both or neither",
-                f".{block}",
-                "FieldValueRequired",
-            )
-            for type_, block in _BLOCKS.items()
-        )
-    )
-
-    type: BrokerType
-    """The kind of brokers. The block of the same name says how to reach them."""
-    kafka: Kafka | None = None
-    """How to reach the brokers; required with type Kafka."""
-    rabbitmq: RabbitMQ | None = None
-    """How to reach the brokers; required with type RabbitMQ."""
-    rocketmq: RocketMQ | None = None
-    """How to reach the brokers; required with type RocketMQ."""
     sweep_interval: Annotated[Duration, DurationRange("500ms", "5m")] = Duration("1s")
     """How often to look. One sweep reads what every policy on this broker needs, in requests that grow with the
     number of broker nodes, not of policies. A sweep that takes longer than this delays the next."""
@@ -110,6 +76,61 @@ class MessageBrokerSpec(ApiModel):
     ] = ()
     """Namespaces, besides its own, whose policies may bind to this broker; "*" stands for all.
     Without it only policies in its own namespace may."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    """A text that is one of these."""
+
+    texts: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self.texts))
+
+
+def spec_of(kinds: Iterable[Kind[Any]]) -> type[BaseSpec]:
+    """The spec of MessageBrokers of these types: ``type`` is one of their names, and there is a block for each."""
+    known = {kind.name: kind for kind in kinds}
+    rules = validated_by(*(_together(kind) for kind in known.values()))
+    # A class of their own, so that blocks stand between the type, which they follow, and the rest.
+    blocks = create_model("Blocks", __base__=_Typed, **{kind.field: _block(kind) for kind in known.values()})
+    spec = cast(
+        type[BaseSpec],
+        create_model(
+            "MessageBrokerSpec",
+            __base__=(BaseSpec, blocks),
+            __doc__=BaseSpec.__doc__,
+            __cls_kwargs__=dict(rules),
+            type=_type(known),
+        ),
+    )
+    spec.kinds = known
+    return spec
+
+
+def _type(names: Iterable[str]) -> Any:
+    """The field of the type, as pydantic's ``create_model`` takes it."""
+    return Annotated[str, _OneOf(tuple(names))], Field(description=_Typed.model_fields["type"].description)
+
+
+def _block(kind: Kind[Any]) -> Any:
+    """The same for a block."""
+    return kind.block | None, Field(default=None, description=f"How to reach the brokers; required with type {kind.name}.")
+
+
+def _together(kind: Kind[Any]) -> Rule:
+    return Rule(
+        f"(self.type == '{kind.name}') == has(self.{kind.field})",
+        f"type {kind.name} and the block {kind.field} belong together: add both or neither",
+        f".{kind.field}",
+        "FieldValueRequired",
+    )
+
+
+if TYPE_CHECKING:  # a class that is made of a list has no fields that a type checker could know
+    MessageBrokerSpec = BaseSpec
+else:
+    MessageBrokerSpec = spec_of(KINDS)
 
 
 class LastSweep(ApiModel):
@@ -180,19 +201,19 @@ class MessageBroker(Resource):
     status: MessageBrokerStatus = MessageBrokerStatus()
 
     @property
+    def kind(self) -> Kind[Any]:
+        """What the type of these brokers is."""
+        return self.spec.kind
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
         """What Floodwarden can do on these brokers."""
-        return CAPABILITIES[self.spec.type]
+        return self.kind.capabilities
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where the brokers are asked first, for people."""
-        kafka, rabbitmq, rocketmq = self.spec.kafka, self.spec.rabbitmq, self.spec.rocketmq
-        if rabbitmq is not None:
-            return (rabbitmq.management_url,)
-        if rocketmq is not None:
-            return rocketmq.name_servers
-        return kafka.bootstrap_servers if kafka is not None else ()
+        return self.spec.block.addresses
 
     def allows(self, namespace: str) -> bool:
         """Whether a policy in that namespace may bind to this broker."""

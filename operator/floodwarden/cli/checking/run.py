@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from floodwarden.api.messagebroker import BrokerType, MessageBroker
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.secrets import Secrets
 from floodwarden.cli.checking.report import Outcome
@@ -32,7 +32,7 @@ async def ask_all(work: Collection[Work]) -> list[Mapping[str, Outcome]]:
 async def ask(broker: MessageBroker, secrets: Secrets, policies: Collection[Wishes]) -> Mapping[str, Outcome]:
     """What was found on one broker for each policy, by its name. Ends within the adapter's time limit."""
     looking = [replace(wishes, acts=False) for wishes in policies]
-    if broker.spec.type is not BrokerType.KAFKA:
+    if broker.kind.open_settings is None:
         return await _judged(broker, secrets, looking)
     opened = open_settings(broker, secrets)
     if isinstance(opened, Gap):

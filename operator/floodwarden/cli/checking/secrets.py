@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from floodwarden.api.blocks import Part
 from floodwarden.api.manifests import Document, ManifestError
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.secrets import Secrets
@@ -19,6 +20,13 @@ PASSWORD: Final = "FLOODWARDEN_PASSWORD"  # noqa: S105 - the variable's name
 CA_FILE: Final = "FLOODWARDEN_CA_FILE"
 CERT_FILE: Final = "FLOODWARDEN_CERT_FILE"
 KEY_FILE: Final = "FLOODWARDEN_KEY_FILE"
+VARIABLES: Final = {
+    Part.USERNAME: USERNAME,
+    Part.PASSWORD: PASSWORD,
+    Part.CA: CA_FILE,
+    Part.CERTIFICATE: CERT_FILE,
+    Part.PRIVATE_KEY: KEY_FILE,
+}
 
 
 class SecretMissing(ValueError):
@@ -60,10 +68,11 @@ def secrets_for(
 ) -> Secrets:
     """The Secrets that a MessageBroker names: from the files, else from the environment, where ``read`` reads named files."""
     found: dict[str, dict[str, bytes]] = {}
-    for secret, variables in _named(broker):
-        key = Key(broker.metadata.namespace, secret)
+    for secret in broker.spec.block.secrets:
+        key = Key(broker.metadata.namespace, secret.name)
         if key in held:
             continue
+        variables = {name: VARIABLES[part] for name, part in secret.parts.items()}
         missing = [variable for variable in variables.values() if not environment.get(variable)]
         if missing:
             raise SecretMissing(
@@ -71,27 +80,10 @@ def secrets_for(
                 f"or set {' and '.join(missing)} in the environment"
             )
         values = {name: _value(variable, environment[variable], read) for name, variable in variables.items()}
-        found.setdefault(secret, {}).update(values)
+        found.setdefault(secret.name, {}).update(values)
     namespace = broker.metadata.namespace
     given = {key.name: secret for key, secret in held.items() if key.namespace == namespace}
     return Secrets({**given, **{name: SecretData("", HiddenValues(values)) for name, values in found.items()}})
-
-
-def _named(broker: MessageBroker) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each Secret that is named, with the variables that stand in for its keys."""
-    kafka, rabbitmq, rocketmq = broker.spec.kafka, broker.spec.rabbitmq, broker.spec.rocketmq
-    credentials = (kafka and kafka.security.credentials_secret_ref) or (rabbitmq and rabbitmq.credentials_secret_ref)
-    ca = (
-        (kafka and kafka.security.ca_secret_ref) or (rabbitmq and rabbitmq.ca_secret_ref) or (rocketmq and rocketmq.ca_secret_ref)
-    )
-    if credentials:
-        yield credentials.name, {credentials.username_key: USERNAME, credentials.password_key: PASSWORD}
-    if ca:
-        yield ca.name, {ca.key: CA_FILE}
-    if kafka and (client := kafka.security.client_certificate_secret_ref):
-        yield client.name, {client.cert_key: CERT_FILE, client.key_key: KEY_FILE}
-    if rocketmq and (acl := rocketmq.acl_secret_ref):
-        yield acl.name, {acl.access_key_key: USERNAME, acl.secret_key_key: PASSWORD}
 
 
 def _value(variable: str, given: str, read: Callable[[str], bytes]) -> bytes:

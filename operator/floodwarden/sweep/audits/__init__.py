@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from floodwarden.api.messagebroker import BrokerType, MessageBroker
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.sweep.audits.base import Audit
 from floodwarden.sweep.audits.kafka import KafkaAudit
 from floodwarden.sweep.audits.plain import PlainAudit
@@ -18,6 +18,6 @@ from floodwarden.sweep.store import key_of
 
 def audit_of(broker: MessageBroker, services: Services, ledger: BrokerLedger) -> Audit:
     """The audit for a type of brokers, with connections of its own."""
-    if broker.spec.type is BrokerType.KAFKA:
+    if broker.kind.open_settings is not None:
         return KafkaAudit(services, ledger, Link(broker, services.secrets, open_settings), key_of(broker))
     return PlainAudit(services, ledger, Link(broker, services.secrets, open_delivery), broker)
