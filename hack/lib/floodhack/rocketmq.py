@@ -29,6 +29,7 @@ from floodhack.rocketmq_wire import (
     knows_topic,
     log_end,
     proxy_serves,
+    register_anew,
     registered_brokers,
 )
 from floodhack.waiting import listening, until
@@ -224,13 +225,12 @@ class RocketMQ:
     def _registers(self, node: str) -> bool:
         """Whether the name server knows a broker, which is made to tell it.
 
-        RocketMQ 5 may not be connected to it yet when it first registers, and would try again after ten seconds; or when a topic
-        is made.
+        RocketMQ 5 may not be connected to it yet when it first registers, and would try again after ten seconds.
         """
         if self._registered(node):
             return True
         if self._end(node) is not None:
-            create_topic(self.set.port(node), PROXYS_TOPIC, queues=1, by=self.set.credentials())
+            register_anew(self.set.port(node), self.set.credentials())
         return False
 
     def _registered(self, node: str) -> bool:

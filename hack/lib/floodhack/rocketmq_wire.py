@@ -19,7 +19,13 @@ from typing import Any
 
 from floodhack.errors import HackError
 
-UPDATE_AND_CREATE_TOPIC, GET_BROKER_RUNTIME_INFO, GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO = 17, 28, 105, 106
+UPDATE_AND_CREATE_TOPIC, UPDATE_BROKER_CONFIG, GET_BROKER_RUNTIME_INFO, GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO = (
+    17,
+    25,
+    28,
+    105,
+    106,
+)
 AUTH_CREATE_USER, AUTH_GET_USER, AUTH_CREATE_ACL, AUTH_GET_ACL = 3001, 3004, 3006, 3009
 SUCCESS = 0
 TIMEOUT_SECONDS = 5.0
@@ -86,6 +92,11 @@ def create_topic(port: int, topic: str, queues: int, by: Credentials | None) -> 
     answer = ask(port, UPDATE_AND_CREATE_TOPIC, fields, by=by)
     if answer is None or answer.code != SUCCESS:
         raise HackError(f"the broker at port {port} did not make topic {topic}: {answer.remark if answer else 'no answer'}")
+
+
+def register_anew(port: int, by: Credentials | None) -> None:
+    """Have a broker register with the name servers, as it does whenever its permission is set, be it to the same."""
+    ask(port, UPDATE_BROKER_CONFIG, body=b"brokerPermission=6\n", by=by)
 
 
 def ensure_user(port: int, user: Credentials, by: Credentials) -> None:

@@ -101,7 +101,7 @@ class RealRocketMQ:
                 self._restart(node, text)
 
     def _restart(self, node: str, configuration: str) -> None:
-        self.servers.stop(node, kill=False)
+        self.servers.stop(node, kill=True)  # by itself it takes ten seconds, most of them waiting
         self.servers.set.configuration(node).write_text(configuration)
         self.servers.start(node)
 
