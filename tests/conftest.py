@@ -37,10 +37,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 class ByNeed(LoadScopeScheduling):  # type: ignore[misc]
-    """Shares the tests out between two workers: those that need the cluster go one after another, beside all others."""
+    """Shares the tests out between three workers: one has the cluster, one a cluster to install into, one all that need none."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "without the cluster" if nodeid.startswith(ALONE) else "with the cluster"
+        if nodeid.startswith(ALONE):
+            return "without a cluster"
+        return "installed" if nodeid.startswith("tests/e2e/") else "with the cluster"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNeed:
