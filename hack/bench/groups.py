@@ -17,7 +17,7 @@ from account import Account
 from api import many
 from cost import Times
 from ground import Ground, namespace
-from others import brought_up, measured, policies
+from others import SHARE, TICK, brought_up, measured, policies, steady
 
 from floodhack.errors import HackError
 from floodhack.progress import say
@@ -30,9 +30,7 @@ SEND_MESSAGE, UPDATE_CONSUMER_OFFSET = 10, 15
 UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, DELETE_SUBSCRIPTIONGROUP = 200, 207
 DELETE_TOPIC_IN_BROKER, DELETE_TOPIC_IN_NAMESRV = 215, 216
 QUEUES = 8
-SHARE = 10  # one topic in so many has traffic
 RATE = 2  # messages per second and queue
-TICK = 0.5  # seconds
 TYPE = "RocketMQ"
 
 
@@ -45,7 +43,7 @@ def run(ground: Ground, account: Account, count: int, times: Times) -> dict[str,
             spec = {"type": TYPE, "rocketmq": {"nameServers": [servers.address("namesrv")]}}
             policies(ground, space, spec, {name: {"group": name, "topics": [name]} for name in names})
             say(f"  {count} topics, groups, policies and targets")
-            found = measured(ground, account, count, lambda: _traffic(servers, names[::SHARE]), times)
+            found = measured(ground, account, count, lambda: steady(partial(_traffic, servers, names[::SHARE])), times)
     return {f"rocketmq_{key}_{count}_groups": value for key, value in found.items()}
 
 
@@ -92,36 +90,16 @@ def _message(name: str, queue: int) -> dict[str, str]:
     return {**fields, "reconsumeTimes": "0", "batch": "false"}
 
 
-@contextmanager
-def _traffic(servers: RocketMQSet, names: Sequence[str]) -> Iterator[None]:
-    """Messages into these topics, committed by their groups a moment later, as long as the context lasts."""
-    end = threading.Event()
-    failures: list[OSError] = []
-
-    def run() -> None:
-        sent = 0
-        each = round(RATE * TICK)
-        try:
-            with socket.create_connection((HOST, servers.port("master")), 10) as link:
-                while not end.wait(TICK):
-                    link.sendall(
-                        b"".join(_one_way(UPDATE_CONSUMER_OFFSET, _commit(n, q, sent)) for n in names for q in range(QUEUES))
-                    )
-                    messages = (_one_way(SEND_MESSAGE, _message(n, q), b"x" * 100) for n in names for q in range(QUEUES))
-                    link.sendall(b"".join(messages) * each)
-                    sent += each
-        except OSError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="traffic", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        end.set()
-        thread.join()
-    if failures:
-        raise HackError(f"the traffic broke off: {failures[0]}")
+def _traffic(servers: RocketMQSet, names: Sequence[str], end: threading.Event) -> None:
+    """Messages into these topics, committed by their groups a moment later."""
+    sent = 0
+    each = round(RATE * TICK)
+    with socket.create_connection((HOST, servers.port("master")), 10) as link:
+        while not end.wait(TICK):
+            link.sendall(b"".join(_one_way(UPDATE_CONSUMER_OFFSET, _commit(n, q, sent)) for n in names for q in range(QUEUES)))
+            messages = (_one_way(SEND_MESSAGE, _message(n, q), b"x" * 100) for n in names for q in range(QUEUES))
+            link.sendall(b"".join(messages) * each)
+            sent += each
 
 
 def _one_way(code: int, fields: dict[str, str], body: bytes = b"") -> bytes:

@@ -8,19 +8,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import pika
 from account import Account
 from cost import Times
 from ground import Ground, namespace
-from others import brought_up, measured, policies, secret
+from others import SHARE, TICK, brought_up, measured, policies, secret, steady
 
 from floodhack.progress import say
 from floodhack.rabbitmq_settings import RabbitSet
 
-SHARE = 10  # one queue in so many has traffic
 RATE = 20  # messages per second and queue
-TICK = 0.5  # seconds
 TYPE = "RabbitMQ"
 
 
@@ -35,7 +34,7 @@ def run(ground: Ground, account: Account, count: int, times: Times) -> dict[str,
             spec = {"type": TYPE, "rabbitmq": reach}
             policies(ground, space, spec, {name: {"queues": [name]} for name in names})
             say(f"  {count} queues, policies and targets")
-            found = measured(ground, account, count, lambda: _traffic(rabbit, names[::SHARE]), times)
+            found = measured(ground, account, count, lambda: steady(partial(_traffic, rabbit, names[::SHARE])), times)
     return {f"rabbitmq_{key}_{count}_queues": value for key, value in found.items()}
 
 
@@ -64,27 +63,15 @@ def _declared(rabbit: RabbitSet, names: Sequence[str]) -> Iterator[None]:
         connection.close()
 
 
-@contextmanager
-def _traffic(rabbit: RabbitSet, names: Sequence[str]) -> Iterator[None]:
-    """Messages into these queues, taken out again and acknowledged a moment later, as long as the context lasts."""
-    end = threading.Event()
-
-    def run() -> None:
-        connection = _connection(rabbit)
-        channel = connection.channel()
-        while not end.wait(TICK):
-            for name in names:
-                for _ in range(round(RATE * TICK)):
-                    channel.basic_publish("", name, b"x" * 100)
-            for name in names:
-                while (found := channel.basic_get(name)[0]) is not None:
-                    channel.basic_ack(found.delivery_tag)
-        connection.close()
-
-    thread = threading.Thread(target=run, name="traffic", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        end.set()
-        thread.join()
+def _traffic(rabbit: RabbitSet, names: Sequence[str], end: threading.Event) -> None:
+    """Messages into these queues, taken out again and acknowledged a moment later."""
+    connection = _connection(rabbit)
+    channel = connection.channel()
+    while not end.wait(TICK):
+        for name in names:
+            for _ in range(round(RATE * TICK)):
+                channel.basic_publish("", name, b"x" * 100)
+        for name in names:
+            while (found := channel.basic_get(name)[0]) is not None:
+                channel.basic_ack(found.delivery_tag)
+    connection.close()
