@@ -27,7 +27,6 @@ from tests.contract.rocketmq.real_rocketmq import SEND_MESSAGE, RealRocketMQ
 HOUR = 3_600_000
 # What a master answers: the last two where slaves do not have the message in time.
 OK, SLAVE_NOT_AVAILABLE, FLUSH_SLAVE_TIMEOUT = 0, 11, 12
-PREPARED = 4  # of a message's sysFlag: the first half of a transaction
 # A slave hears of new topics and groups every ten seconds; a broker checks transactions every thirty unless told otherwise.
 SOON = 60.0
 CHECKS = TransactionWishes(1.0, 60.0, check_interval=1.0, check_max=20)
@@ -270,7 +269,7 @@ async def test_transactions_that_are_given_up_are_told(rocketmq: RealRocketMQ, s
         most = Change(label(rocketmq, "master"), "transactionCheckMax", "2", "15", NODES)
         assert await settings.write([most]) == {}
         assert not (await judged(settings, policy)).violations
-        half(rocketmq, topic)
+        rocketmq.half(topic)
         waiting = await eventually(lambda: judged(settings, policy), lambda seen: bool(seen.violations), within=SOON)
         assert [one.setting for one in waiting.violations] == ["half messages"]
         dropped = await eventually(
@@ -286,24 +285,6 @@ def knows(port: int, topic: str) -> bool:
     """Whether a broker has that topic."""
     answer = ask(port, requests.GET_ALL_TOPIC_CONFIG)
     return answer is not None and f'"{topic}"'.encode() in answer.body
-
-
-def half(servers: RealRocketMQ, topic: str) -> None:
-    """Send the first half of a transaction, of a producer that is never seen again."""
-    fields = {"producerGroup": "gone", "topic": topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": "4"}
-    fields |= {
-        "queueId": "0",
-        "sysFlag": str(PREPARED),
-        "bornTimestamp": "0",
-        "flag": "0",
-        "reconsumeTimes": "0",
-        "batch": "false",
-    }
-    properties = {"TRAN_MSG": "true", "PGROUP": "gone", "UNIQ_KEY": uuid4().hex}
-    fields["properties"] = "".join(f"{key}\x01{value}\x02" for key, value in properties.items())
-    answer = ask(servers.master, SEND_MESSAGE, fields, b"half")
-    assert answer is not None
-    assert answer.code == 0, answer
 
 
 async def test_acls(guarded: RealRocketMQ, connect: Connect, group: str) -> None:

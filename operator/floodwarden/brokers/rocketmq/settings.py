@@ -2,7 +2,8 @@
 
 Implements ``brokers.base.DeliveryBroker``. ``configs`` asks single brokers, ``halves`` remembers what became of transactions.
 Requests per survey: one to a name server, one for the topics of each set, and of sets that hold a matched topic one for each
-broker and six for the master (RocketMQ 4: one more for each): however many topics and groups there are.
+broker and six for the master (RocketMQ 4: one more for each): however many topics and groups there are. Half messages that were
+given up since the last survey are read once, ten requests at the most.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from floodwarden.brokers.rocketmq.links import Links
 from floodwarden.brokers.rocketmq.names import NameServers, telling
 from floodwarden.brokers.rocketmq.security import Security
 from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.rocketmq import judging
 from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server, TopicOn, Transactions
+from floodwarden.core.delivery.rocketmq.halves import STATE, WAITING
 from floodwarden.core.delivery.rocketmq.needs import WRITABLE
 from floodwarden.core.delivery.rocketmq.topics import RETRIES, is_system
 from floodwarden.core.delivery.survey import Change
@@ -85,12 +88,15 @@ class RocketMQSettings:
         await self._brokers.refresh()
         of_brokers: dict[str, list[Change]] = defaultdict(list)
         of_groups: list[Change] = []
+        of_halves: dict[str, Change] = {}
         failed: dict[Change, Unknown] = {}
         for change in changes:
             if change.kind == NODES and change.setting in WRITABLE and change.value is not None:
                 of_brokers[change.name].append(change)
             elif change.kind == "group" and change.setting == RETRIES and change.value is not None:
                 of_groups.append(change)
+            elif change.kind == Resource.HALF_MESSAGE and (change.setting, change.value) == (STATE, WAITING):
+                of_halves[change.name] = change
             else:
                 why = f"{change.setting} of {change.resource} is not written while brokers run"
                 failed[change] = Unknown(UnknownReason.UNSUPPORTED, why)
@@ -99,7 +105,8 @@ class RocketMQSettings:
         )
         for refused in written:
             failed.update(refused)
-        return failed
+        lost = await self._halves.given_up.put_back(of_halves)
+        return {**failed, **{of_halves[key]: why for key, why in lost.items()}}
 
     async def close(self) -> None:
         """See ``DeliveryBroker.close``."""

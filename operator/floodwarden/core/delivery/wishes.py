@@ -87,7 +87,8 @@ def worded(setting: str, text: str) -> str:
 class TransactionWishes:
     """How long transactions may be open, in seconds. ``timeout`` is what producers are to set; None where that is not asked.
 
-    ``check_interval`` and ``check_max``: how long and how often a broker asks what became of one.
+    ``check_interval`` and ``check_max``: how long and how often a broker asks what became of one. ``resumes``: those that were
+    given up are put back once, where the policy acts.
     """
 
     timeout: float | None
@@ -95,6 +96,7 @@ class TransactionWishes:
     aborts: bool = False  # hung ones, where the policy acts
     check_interval: float | None = None
     check_max: int | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

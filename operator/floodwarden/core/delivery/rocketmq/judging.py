@@ -15,7 +15,9 @@ from typing import Final
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.effective import gap_of
+from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server
+from floodwarden.core.delivery.rocketmq.halves import resumable, said_of_dropped
 from floodwarden.core.delivery.rocketmq.needs import COPIES_OF_4, IN_SYNC_REPLICAS, ROLE, SYNC_MASTER, Need, copies_asked, needs
 from floodwarden.core.delivery.rocketmq.topics import RETRIES, group_retries, matched, of_topics, retries_asked
 from floodwarden.core.delivery.survey import Change
@@ -213,11 +215,12 @@ def _of_transactions(wishes: Wishes, some: BrokerSet, account: _Account) -> None
         why = f"broker {some.name}: transactions wait, and are watched for less than hungAfter: whether they end is not known yet"
         account.lacks(Gap(Reason.FIRST_READING, why), resource)
     if found.given_up:
-        reason = (
-            "dropped, as nobody answered transactionCheckMax questions: look in TRANS_CHECK_MAX_TIME_TOPIC and at the producers"
-        )
+        reason = said_of_dropped(wishes, found.dropped)
         told = "some in the last hour"
         account.violations.append(Violation(resource, GIVEN_UP, "0", told, "TRANS_CHECK_MAX_TIME_TOPIC", Action.REPORT, reason))
+    if asked.resumes and isinstance(found.dropped, Unknown):
+        account.lacks(found.dropped, Resource.HALF_MESSAGE)
+    account.changes += resumable(wishes, some)
 
 
 def _of_groups(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals, account: _Account) -> None:
