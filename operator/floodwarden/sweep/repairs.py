@@ -21,7 +21,7 @@ Found = TypeVar("Found")
 
 async def repaired(
     found: Found,
-    judge: Callable[[Found], Mapping[str, Findings]],
+    judge: Callable[[Found], Awaitable[Mapping[str, Findings]]],
     write: Callable[[Mapping[Change, str]], Awaitable[Mapping[Change, Unknown]]],
     again: Callable[[Collection[Change]], Awaitable[Found]],
     may_act: Callable[[str], bool],
@@ -31,13 +31,13 @@ async def repaired(
     ``judge`` tells the findings of each policy; ``write`` is given the policy that asks for each change, by its name, and tells
     what was refused; ``again`` looks once more after these changes were written.
     """
-    judged = judge(found)
+    judged = await judge(found)
     wanted = {change: name for name, findings in judged.items() if may_act(name) for change in findings.changes}
     if not wanted:
         return {name: Audited(findings) for name, findings in judged.items()}
     refused = await write(wanted)
     try:
-        left = judge(await again(list(wanted)))
+        left = await judge(await again(list(wanted)))
     except BrokerError as error:
         lost = Unknown(error.reason, f"it was written, but could not be read back: {error}")
         failed = {change: refused.get(change, lost) for change in wanted}

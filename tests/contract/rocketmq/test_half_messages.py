@@ -19,6 +19,7 @@ from tests.contract.cluster.eventually import eventually
 from tests.contract.rocketmq.real_rocketmq import RealRocketMQ, committing
 from tests.contract.rocketmq.test_settings import judged, label, restored
 
+# A broker checks transactions every minute, or half of one, until it has waited for the last time as it was told before.
 SOON = 60.0
 CHECKS = {"transactionTimeOut": "1000", "transactionCheckInterval": "1000", "transactionCheckMax": "2"}
 
@@ -50,7 +51,7 @@ async def test_they_are_put_back_once(rocketmq: RealRocketMQ, settings: RocketMQ
         changes = [Change(label(rocketmq, "master"), name, value, "", NODES) for name, value in CHECKS.items()]
         assert await settings.write(changes) == {}
         lost, kept = rocketmq.half(topic, "gone"), rocketmq.half(topic, group)
-        dropped = await eventually(lambda: judged(settings, policy), named(lost, kept), within=SOON)
+        dropped = await eventually(lambda: judged(settings, policy), named(lost, kept), within=2 * SOON)
         assert ends(rocketmq, topic) == 0
         before = ends(rocketmq, "RMQ_SYS_TRANS_HALF_TOPIC")
         async with committing(rocketmq, group) as asked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pytest
@@ -50,7 +50,9 @@ async def outcome(after: Survey | BrokerError, refused: Mapping[Change, Unknown]
             raise after
         return after
 
-    judge: Callable[[Survey], Mapping[str, Findings]] = lambda found: audit(found, [POLICY], {})  # noqa: E731
+    async def judge(found: Survey) -> Mapping[str, Findings]:
+        return audit(found, [POLICY], {})
+
     return (await repaired(BEFORE, judge, write, again, lambda _: True))["shop/safe"]
 
 
@@ -93,6 +95,9 @@ async def test_what_was_not_read_back(kind: str, unread: str, told: bool) -> Non
     async def again(written: object) -> bool:
         return True
 
-    audits = await repaired(False, lambda read: {"shop/safe": after if read else before}, write, again, lambda _: True)
+    async def judge(read: bool) -> Mapping[str, Findings]:
+        return {"shop/safe": after if read else before}
+
+    audits = await repaired(False, judge, write, again, lambda _: True)
     found = audits["shop/safe"]
     assert (bool(found.failed), bool(found.written)) == (told, not told)

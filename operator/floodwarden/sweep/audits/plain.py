@@ -7,6 +7,7 @@ RocketMQ, is there before it is done as well, and is not tried again while it is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,7 @@ import structlog
 
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
-from floodwarden.brokers.base import BrokerError, DeliveryBroker
+from floodwarden.brokers.base import BrokerError, DeliveryBroker, Told
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.audit import Findings
@@ -63,9 +64,14 @@ class PlainAudit:
             if foreign is not None:
                 asked.hold(Gap(Reason.LEFT_CHANGED, foreign.message))
             beside = asked.beside(key_of(self._broker), found.cluster)
+
+            async def judge(seen: Told) -> Mapping[str, Findings]:
+                # Hundreds of policies on hundreds of topics take long enough to hold up sweeps.
+                return self._without_done(await asyncio.to_thread(adapter.judge, seen, asked.wishes, beside))
+
             audited = await repaired(
                 found,
-                lambda seen: self._without_done(adapter.judge(seen, asked.wishes, beside)),
+                judge,
                 lambda wanted: self._write(adapter, wanted),
                 lambda _: adapter.survey(asked.matches),
                 asked.may_act,

@@ -19,7 +19,7 @@ from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server
 from floodwarden.core.delivery.rocketmq.halves import resumable, said_of_dropped
 from floodwarden.core.delivery.rocketmq.needs import COPIES_OF_4, IN_SYNC_REPLICAS, ROLE, SYNC_MASTER, Need, copies_asked, needs
-from floodwarden.core.delivery.rocketmq.topics import RETRIES, group_retries, matched, of_topics, retries_asked
+from floodwarden.core.delivery.rocketmq.topics import RETRIES, group_retries, held, of_topics, retries_asked, views
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes
@@ -57,22 +57,24 @@ class _Account:
 def judge(found: RocketMQFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> dict[str, Findings]:
     """The findings of each policy, by its name; ``beside`` are policies that are audited elsewhere, on the same brokers."""
     every = [*policies, *beside]
+    about = views(every, found.sets)
     # Who only looks disarms nobody: those that write are held against each other, and those that look.
-    rivals = {enforces: _rivals([one for one in every if one.enforces is enforces], found) for enforces in (True, False)}
-    return {wishes.name: _findings(wishes, found, rivals[wishes.enforces]) for wishes in policies}
+    rivals = {enforces: _rivals([one for one in every if one.enforces is enforces], about) for enforces in (True, False)}
+    return {wishes.name: _findings(wishes, about[wishes.name], rivals[wishes.enforces]) for wishes in policies}
 
 
-def _rivals(policies: Collection[Wishes], found: RocketMQFound) -> Rivals:
+def _rivals(policies: Collection[Wishes], about: Mapping[str, Sequence[BrokerSet]]) -> Rivals:
     wanted: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for wishes in policies:
-        for some in _holding(wishes, found):
+        sets = about[wishes.name]
+        for some in sets:
             for server, need in _needed(wishes, some):
                 if need.live:
                     wanted[server.resource, need.setting][wishes.name] = str(need.requirement)
         asked = retries_asked(wishes)
-        for group in group_retries(wishes, found.sets) if asked is not None else ():
+        for group in group_retries(sets) if asked is not None else ():
             wanted[f"group {group}", RETRIES][wishes.name] = str(asked)
-    return {about: by for about, by in wanted.items() if len(set(by.values())) > 1}
+    return {setting: by for setting, by in wanted.items() if len(set(by.values())) > 1}
 
 
 def _needed(wishes: Wishes, some: BrokerSet) -> Iterator[tuple[Server, Need]]:
@@ -81,14 +83,8 @@ def _needed(wishes: Wishes, some: BrokerSet) -> Iterator[tuple[Server, Need]]:
             yield from ((server, need) for need in needs(wishes, server))
 
 
-def _holding(wishes: Wishes, found: RocketMQFound) -> list[BrokerSet]:
-    """The sets that hold a matched topic, and those of which that is not known."""
-    return [some for some in found.sets if isinstance(some.topics, Unknown) or matched(wishes, some)]
-
-
-def _findings(wishes: Wishes, found: RocketMQFound, rivals: Rivals) -> Findings:
+def _findings(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals) -> Findings:
     account = _Account()
-    sets = _holding(wishes, found)
     for some in sets:
         if isinstance(some.topics, Unknown):  # whether it is asked anything at all is not known, so nothing is written there
             account.lacks(some.topics, EVERYTHING)
@@ -101,10 +97,11 @@ def _findings(wishes: Wishes, found: RocketMQFound, rivals: Rivals) -> Findings:
             account.lacks(Unknown(UnknownReason.NO_LEADER, why), NODES)
         _of_copies(wishes, some, account)
         _of_transactions(wishes, some, account)
-    account.violations += of_topics(wishes, sets)
+    account.violations += of_topics(sets)
     _of_groups(wishes, sets, rivals, account)
+    topics = {name for some in sets for name in held(some)}
     return Findings(
-        topics=len({name for some in sets for name in matched(wishes, some)}),
+        topics=len(topics),
         brokers=sum(len(some.servers) for some in sets),
         violations=tuple(account.violations),
         changes=tuple(account.changes),
@@ -231,7 +228,7 @@ def _of_groups(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals, accoun
         for told in (some.readers, some.retries):
             if isinstance(told, Unknown):
                 account.lacks(told, EVERYTHING)
-    for group, by_set in sorted(group_retries(wishes, sets).items()):
+    for group, by_set in sorted(group_retries(sets).items()):
         unmet = {name: value for name, value in by_set.items() if need.met_by(str(value)) is False}
         rival = _rival(rivals, f"group {group}", RETRIES, wishes.name)
         if not unmet and rival is None:
