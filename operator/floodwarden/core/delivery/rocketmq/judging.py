@@ -8,7 +8,7 @@ that match different ones.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.effective import gap_of
 from floodwarden.core.delivery.ledger import Resource
+from floodwarden.core.delivery.lint import unmatched
 from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server
 from floodwarden.core.delivery.rocketmq.halves import resumable, said_of_dropped
 from floodwarden.core.delivery.rocketmq.needs import COPIES_OF_4, IN_SYNC_REPLICAS, ROLE, SYNC_MASTER, Need, copies_asked, needs
@@ -106,7 +107,7 @@ def _findings(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals) -> Find
         violations=tuple(account.violations),
         changes=tuple(account.changes),
         gaps=tuple({(gap.reason, gap.message): gap for gap in account.gaps}.values()),
-        warnings=tuple(_warnings(wishes)),
+        warnings=tuple(_warnings(wishes, None if any(isinstance(some.topics, Unknown) for some in sets) else topics)),
         unread=frozenset(account.unread),
         unproven=tuple(_unproven(wishes, sets)),
     )
@@ -243,7 +244,10 @@ def _of_groups(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals, accoun
             account.changes.append(Change(group, RETRIES, need.value, found, "group"))
 
 
-def _warnings(wishes: Wishes) -> Iterator[str]:
+def _warnings(wishes: Wishes, topics: Set[str] | None) -> Iterator[str]:
+    """``topics`` are those that it speaks of, None where not all are known."""
+    if topics is not None:
+        yield from unmatched(wishes, topics)
     if wishes.flush == "Sync" and (wishes.min_in_sync or 1) < 2:
         yield "flush Sync alone keeps messages on one disk: a lost disk loses them; add replication with minInSync 2"
     if wishes.kept_for is not None:
