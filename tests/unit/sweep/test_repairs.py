@@ -74,6 +74,32 @@ async def test_what_was_refused_has_failed_whatever_is_read() -> None:
     assert (found.written, list(found.failed.values())) == ((), [AWAY])
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["written", "refused"])
+async def test_what_two_policies_ask_for(fails: bool) -> None:
+    """It is written once, and told to each of them; a policy that may not act now is told nothing."""
+    shared, own = (
+        Change("broker-a", "fileReservedTime", "168", "72", "broker"),
+        Change("billing", "retryMaxTimes", "5", "16", "group"),
+    )
+    asked = {"shop/a": (shared,), "shop/b": (shared, own), "shop/c": (shared,)}
+    writes: list[Mapping[Change, str]] = []
+
+    async def judge(written: bool) -> Mapping[str, Findings]:
+        return {name: Findings(1, 3, changes=() if written and not fails else changes) for name, changes in asked.items()}
+
+    async def write(changes: Mapping[Change, str]) -> Mapping[Change, Unknown]:
+        writes.append(changes)
+        return {shared: AWAY} if fails else {}
+
+    async def again(written: object) -> bool:
+        return True
+
+    found = await repaired(False, judge, write, again, lambda name: name != "shop/c")
+    assert writes == [{shared: "shop/a", own: "shop/b"}]
+    told = {name: set(one.failed if fails else one.written) for name, one in found.items()}
+    assert told == {"shop/a": {shared}, "shop/b": {shared, own}, "shop/c": set()}
+
+
 @pytest.mark.parametrize(
     ("kind", "unread", "told"),
     [
