@@ -239,7 +239,6 @@ UNKNOWN: Mapping[str, tuple[Wishes, RocketMQFound, set[str]]] = {
     "transactions": (CHECKS, found(server(CALM_CONFIG), transactions=AWAY), {NODES}),
     "who reads": (wishes(reading=ReadingWishes(delivery_limit=5)), found(server(), readers=AWAY), {EVERYTHING}),
     "groups": (wishes(reading=ReadingWishes(delivery_limit=5)), found(server(), retries=AWAY), {EVERYTHING}),
-    "DLedger": (SYNCHRONOUS, found(server({**SAFE, "enableDLegerCommitLog": "true"}), slave()), {NODES}),
 }
 
 

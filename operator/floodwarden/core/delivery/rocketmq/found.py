@@ -21,6 +21,7 @@ AUDITED: Final = frozenset(
         "autoCreateTopicEnable",
         "brokerPermission",
         "brokerRole",
+        "dLegerPeers",
         "enableAutoInSyncReplicas",
         "enableControllerMode",
         "enableDLegerCommitLog",

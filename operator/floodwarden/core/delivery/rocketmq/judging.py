@@ -17,6 +17,7 @@ from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.effective import gap_of
 from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.lint import unmatched
+from floodwarden.core.delivery.rocketmq.dledger import kept_by_dledger, of_dledger
 from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server
 from floodwarden.core.delivery.rocketmq.halves import resumable, said_of_dropped
 from floodwarden.core.delivery.rocketmq.needs import COPIES_OF_4, IN_SYNC_REPLICAS, ROLE, SYNC_MASTER, Need, copies_asked, needs
@@ -117,15 +118,17 @@ def _of_server(wishes: Wishes, server: Server, rivals: Rivals, account: _Account
     if isinstance(server.config, Unknown):
         account.lacks(server.config, NODES)
         return
-    if server.config.get("enableDLegerCommitLog") == "true" and copies_asked(wishes) is not None:
-        why = f"broker {server.name} keeps its log with DLedger, whose copies Floodwarden does not judge"
-        account.lacks(Gap(Reason.UNSUPPORTED, why), NODES)
-        return
     before = len(account.violations)
+    for one in of_dledger(wishes, server, server.config) if kept_by_dledger(server) else ():
+        if isinstance(one, Gap):
+            account.lacks(one, NODES)
+        else:
+            account.violations.append(one)
     for need in needs(wishes, server):
         _compare(wishes, server, server.config, need, rivals, account)
     wanted = copies_asked(wishes)
-    if IN_SYNC_REPLICAS not in server.config and server.takes_messages and wanted is not None and wanted > COPIES_OF_4:
+    of_4 = IN_SYNC_REPLICAS not in server.config and not kept_by_dledger(server)
+    if of_4 and server.takes_messages and wanted is not None and wanted > COPIES_OF_4:
         why = "RocketMQ 4 waits for one slave, and for no more: 5 can wait for as many as inSyncReplicas says"
         told = Violation(server.resource, IN_SYNC_REPLICAS, f"≥ {wanted}", str(COPIES_OF_4), "RocketMQ 4", Action.REPORT, why)
         account.violations.append(told)
@@ -184,8 +187,8 @@ def _of_copies(wishes: Wishes, some: BrokerSet, account: _Account) -> None:
         reason = "a lost disk takes the only copies with it: add slaves with this brokerName; none is added or moved from here"
         violation = Violation(resource, COPIES, f"≥ {least}", str(len(there)), "name servers", Action.REPORT, reason)
         account.violations.append(violation)
-    masters = [server for server in some.servers if server.number == MASTER]
-    slaves = len(some.servers) - len(masters)
+    masters = [server for server in some.servers if server.number == MASTER and not kept_by_dledger(server)]
+    slaves = sum(server.number != MASTER for server in some.servers)
     for master in masters:
         if isinstance(master.in_sync, Unknown):
             account.lacks(master.in_sync, NODES)
@@ -276,8 +279,10 @@ def _unproven(wishes: Wishes, sets: Sequence[BrokerSet]) -> Iterator[str]:
         for some in sets
         for server in some.servers
     )
-    if wishes.clean and controlled:
+    if (wishes.clean or copies_asked(wishes) is not None) and controlled:
         yield "uncleanElection: controllers decide (enableElectUncleanMaster), and are not asked"
+    if copies_asked(wishes) is not None and any(kept_by_dledger(server) for some in sets for server in some.servers):
+        yield "replication: DLedger acknowledges once most of its peers have a message, and tells nobody which of them keep up"
 
 
 __all__ = ["COPIES", "FOLLOWING", "GIVEN_UP", "HALF", "ROLE", "SYNC_MASTER", "judge"]

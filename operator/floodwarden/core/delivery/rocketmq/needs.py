@@ -73,17 +73,18 @@ def copies_asked(wishes: Wishes) -> int | None:
 def needs(wishes: Wishes, server: Server) -> Iterator[Need]:
     """All that a policy asks of a broker whose configuration is known."""
     assert not isinstance(server.config, Unknown), "what is not known is not compared"
-    yield from _of_disk(wishes, server)
+    alone = not _true(server.config, "enableDLegerCommitLog")  # see dledger
+    yield from _of_disk(wishes, server, alone=alone)
     if server.takes_messages or _true(server.config, "enableControllerMode"):
-        yield from _of_copies(wishes, server, server.config)
+        yield from _of_copies(wishes, server, server.config) if alone else ()
         yield from _of_transactions(wishes)
 
 
-def _of_disk(wishes: Wishes, server: Server) -> Iterator[Need]:
-    if wishes.flush == "Sync":
+def _of_disk(wishes: Wishes, server: Server, *, alone: bool) -> Iterator[Need]:
+    if wishes.flush == "Sync" and alone:
         trap = "acknowledged before it is on the disk; never change it live, sends would fail"
         yield Need(Requirement("flushDiskType", Relation.EXACTLY, "SYNC_FLUSH"), trap)
-    if wishes.flush in ("Sync", "Async") and server.takes_messages:
+    if wishes.flush in ("Sync", "Async") and server.takes_messages and alone:
         yield Need(Requirement("transientStorePoolEnable", Relation.EXACTLY, "false"), _MEMORY)
     if wishes.kept_for is not None:
         need = Requirement("fileReservedTime", Relation.AT_LEAST, str(ceil(wishes.kept_for / HOUR)))
