@@ -77,7 +77,7 @@ def needs(wishes: Wishes, server: Server) -> Iterator[Need]:
     yield from _of_disk(wishes, server, alone=alone)
     if server.takes_messages or _true(server.config, "enableControllerMode"):
         yield from _of_copies(wishes, server, server.config) if alone else ()
-        yield from _of_transactions(wishes)
+        yield from _of_transactions(wishes, server.config)
 
 
 def _of_disk(wishes: Wishes, server: Server, *, alone: bool) -> Iterator[Need]:
@@ -126,7 +126,7 @@ def _too_few(server: Server, wanted: int) -> str | None:
     return None
 
 
-def _of_transactions(wishes: Wishes) -> Iterator[Need]:
+def _of_transactions(wishes: Wishes, config: Mapping[str, str]) -> Iterator[Need]:
     asked = wishes.transactions
     if asked is None:
         return
@@ -135,7 +135,10 @@ def _of_transactions(wishes: Wishes) -> Iterator[Need]:
         yield Need(need, "milliseconds before a producer is first asked what becomes of a half message", live=True)
     if asked.check_interval is not None:
         need = Requirement("transactionCheckInterval", Relation.AT_MOST, str(int(asked.check_interval * 1000)))
-        yield Need(need, "milliseconds between two questions; it counts from the next one on", live=True)
+        if IN_SYNC_REPLICAS in config:
+            yield Need(need, "milliseconds between two questions; it counts from the next one on", live=True)
+        else:
+            yield Need(need, "milliseconds between two questions; RocketMQ 4 looks at it only when it starts")
     if asked.check_max is not None:
         need = Requirement("transactionCheckMax", Relation.AT_LEAST, str(asked.check_max))
         yield Need(need, "after so many questions without an answer a half message is dropped", live=True)
