@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 
 from floodwarden.brokers.base import BrokerError
@@ -25,6 +26,7 @@ REFRESH_SECONDS: Final = 5.0
 VERSION_SECONDS: Final = 60.0
 # A broker that the name servers have not known for so long has left the cluster.
 AWAY_SECONDS: Final = 3600.0
+IDENTITY_BYTES: Final = 64
 _VERSION: Final = re.compile(r"V(\d+)_(\d+)_(\d+)")
 
 
@@ -74,6 +76,21 @@ class Brokers:
     def here(self, name: str, number: int) -> bool:
         """Whether the name servers know this broker now."""
         return number in self._known.get(name, {})
+
+    @property
+    def identity(self) -> str:
+        """By what two ways to the same brokers are known, as clusters have no id: the name and an address of the first set.
+
+        Who is asked at the same address is the same broker, so where it is the same they do share one; names alone are the same
+        in many clusters. Another set changes it only where it comes first, a master that changes does not, and a broker that is
+        away is remembered. It is another where clusters overlap and their first sets differ.
+        """
+        if not self.all:
+            return ""
+        first = min(name for name, _ in self.all)
+        text = f"{first} {min(address for (name, _), address in self.all.items() if name == first)}"
+        # As much as a status shows of an id: cut off, two could be the same.
+        return text if len(text.encode()) <= IDENTITY_BYTES else sha256(text.encode()).hexdigest()
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ class RocketMQSettings:
         if len(silent) == len(sets):
             why = telling(silent)
             raise BrokerError(why.reason, f"no broker could be read: {why.detail}")
-        return RocketMQFound(tuple(sets))
+        return RocketMQFound(tuple(sets), self._brokers.identity)
 
     def judge(
         self, found: RocketMQFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()

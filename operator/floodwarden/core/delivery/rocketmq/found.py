@@ -119,7 +119,7 @@ class BrokerSet:
 
 @dataclass(frozen=True, slots=True)
 class RocketMQFound:
-    """All sets of one cluster. Clusters have names, but no id of their own, so ``cluster`` is empty."""
+    """All sets of one cluster. ``cluster`` is by what two ways to the same brokers are known: clusters have no id."""
 
     sets: tuple[BrokerSet, ...]
     cluster: str = ""
