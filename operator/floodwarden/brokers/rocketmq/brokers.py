@@ -39,6 +39,7 @@ class Brokers:
         self._known: Addresses = {}
         self.masters: Mapping[str, str] = {}  # the address of each broker's master, by the broker's name
         self._away: dict[tuple[str, int], tuple[str, float]] = {}  # address, and since when
+        self._retiring: set[str] = set()  # names of sets to which nobody is to write any more
         self._read_at: float | None = None
         self._versions: dict[str, tuple[int, ...]] = {}  # by address
         self._versions_read_at: float | None = None
@@ -59,15 +60,25 @@ class Brokers:
         self._read_at = now
         before = {(name, number): address for name, numbers in self._known.items() for number, address in numbers.items()}
         present = {(name, number) for name, numbers in found.items() for number in numbers}
+        retired = self._retiring - {name for name, _ in present}
         for who, address in before.items():
             if who not in present:
                 self._away[who] = address, now
-        self._away = {who: gone for who, gone in self._away.items() if who not in present and now - gone[1] < AWAY_SECONDS}
+        self._away = {
+            who: gone
+            for who, gone in self._away.items()
+            if who not in present and who[0] not in retired and now - gone[1] < AWAY_SECONDS
+        }
         self._known = found
         self.masters = {name: numbers[MASTER] for name, numbers in sorted(found.items()) if MASTER in numbers}
         addresses = {address for numbers in found.values() for address in numbers.values()}
         self._links.keep(addresses | set(self._names.addresses))
         self._versions = {address: version for address, version in self._versions.items() if address in addresses}
+
+    def retire(self, name: str, *, retiring: bool) -> None:
+        """Whether a set takes no messages any more: if so, it has left for good once no name server knows it. They do not tell
+        such a one from one that is down."""
+        (self._retiring.add if retiring else self._retiring.discard)(name)
 
     def away(self, name: str) -> bool:
         """Whether the broker was there lately and no name server knows it now: its queues are not gone, but out of reach."""

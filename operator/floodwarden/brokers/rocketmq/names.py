@@ -16,7 +16,8 @@ from floodwarden.brokers.rocketmq.errors import OK, RequestError, from_answer, u
 from floodwarden.brokers.rocketmq.links import Links
 from floodwarden.core.observation import Unknown, UnknownReason
 
-READABLE: Final = 4  # a bit of a topic's perm
+READABLE: Final = 4  # bits of a topic's perm
+WRITABLE: Final = 2
 MOST_QUEUES: Final = 10_000  # of a topic on one broker
 # Which of several failures says most about what to do.
 _TELLING: Final = (
@@ -56,6 +57,11 @@ class NameServers:
         """Where the topic's queues are; TOPIC_MISSING where no name server knows it."""
         fields = {"topic": topic, "acceptStandardJsonOnly": "true"}
         return await self._ask(requests.GET_ROUTEINFO_BY_TOPIC, fields, f"topic {topic}", _route)
+
+    async def wiped(self, topic: str) -> frozenset[str] | Unknown:
+        """The names of the brokers that have a topic and to which producers are not sent with it (mqadmin wipeWritePerm)."""
+        fields = {"topic": topic, "acceptStandardJsonOnly": "true"}
+        return await self._ask(requests.GET_ROUTEINFO_BY_TOPIC, fields, f"topic {topic}", _wiped)
 
     async def _ask(self, code: int, fields: Mapping[str, str], what: str, read: Callable[[bytes], T]) -> T | Unknown:
         """The first good answer, beginning with whoever gave the last one; else the failure that says most."""
@@ -106,3 +112,8 @@ def _route(body: bytes) -> Route:
         if bodies.member(queues, "perm", int) & READABLE and count:
             readable[bodies.member(queues, "brokerName", str)] = count
     return Route(readable, static=bool(bodies.member(told, "topicQueueMappingByBroker", (dict, Pairs), {})))
+
+
+def _wiped(body: bytes) -> frozenset[str]:
+    queues = bodies.member(bodies.read(body), "queueDatas", list)
+    return frozenset(bodies.member(one, "brokerName", str) for one in queues if bodies.member(one, "perm", int) & WRITABLE == 0)
