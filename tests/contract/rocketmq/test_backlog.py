@@ -244,3 +244,17 @@ async def test_two_ways_to_the_same_brokers_are_known(rocketmq: RealRocketMQ, br
         assert (await settings.survey(lambda topic: True)).cluster == told
     finally:
         await settings.close()
+
+
+async def test_a_proxy_is_no_name_server(rocketmq: RealRocketMQ) -> None:
+    """It tells routes with itself in the brokers' place; nothing of that is taken for a broker's word. 4.9 has none."""
+    if rocketmq.version.startswith("4"):
+        return
+    proxy = rocketmq.facts["proxy"]["remoting"]
+    alone = RocketMQBroker([proxy])
+    try:
+        with pytest.raises(BrokerError, match="is no name server, but a broker or a proxy") as found:
+            await alone.observe([])
+        assert found.value.reason is UnknownReason.UNSUPPORTED
+    finally:
+        await alone.close()

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from floodwarden.brokers.rocketmq import bodies, requests
 from floodwarden.brokers.rocketmq.bodies import BodyError, Pairs
-from floodwarden.brokers.rocketmq.errors import OK, RequestError, from_answer, unreadable
+from floodwarden.brokers.rocketmq.errors import NOT_SUPPORTED, OK, RequestError, from_answer, unreadable
+from floodwarden.brokers.rocketmq.frames import Frame
 from floodwarden.brokers.rocketmq.links import Links
 from floodwarden.core.observation import Unknown, UnknownReason
 
@@ -48,6 +49,7 @@ class NameServers:
         self.addresses = tuple(dict.fromkeys(addresses))
         self._links = links
         self._last = 0  # who answered last
+        self._proven: set[str] = set()  # those that are name servers
 
     async def brokers(self) -> Addresses | Unknown:
         """Every broker that is registered; Unknown where none is, too."""
@@ -70,7 +72,11 @@ class NameServers:
         for index in ((self._last + step) % count for step in range(count)):
             address = self.addresses[index]
             try:
-                answer = await self._links.send(address, code, fields)
+                answer = await self._answer(address, code, fields)
+                if answer.code == NOT_SUPPORTED:
+                    why = f"{address} is no name server, but a broker or a proxy: correct nameServers"
+                    failures.append(Unknown(UnknownReason.UNSUPPORTED, why))
+                    continue
                 if answer.code == OK:
                     found = read(answer.body)
                     self._last = index
@@ -81,6 +87,20 @@ class NameServers:
             except BodyError as error:
                 failures.append(unreadable(error, f"{what} at name server {address}"))
         return telling(failures)
+
+    async def _answer(self, address: str, code: int, fields: Mapping[str, str]) -> Frame:
+        """What is answered there; what a proxy says to a question that only name servers know, where it is one.
+
+        Proxies tell routes as well, with themselves in the brokers' place: what they say is nobody else's word.
+        """
+        if code != requests.GET_BROKER_CLUSTER_INFO and address not in self._proven:
+            first = await self._links.send(address, requests.GET_BROKER_CLUSTER_INFO, {})
+            if first.code == NOT_SUPPORTED:
+                return first
+        answer = await self._links.send(address, code, fields)
+        if answer.code != NOT_SUPPORTED:
+            self._proven.add(address)
+        return answer
 
 
 def telling(failures: Sequence[Unknown]) -> Unknown:
