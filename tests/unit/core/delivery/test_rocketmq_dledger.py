@@ -11,7 +11,7 @@ import pytest
 from floodwarden.core.delivery.rocketmq.found import RocketMQFound
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.delivery.wishes import ReadingWishes, Wishes
-from tests.support.delivery import AWAY
+from tests.support.delivery import AWAY, DAY
 from tests.unit.core.delivery.test_rocketmq import (
     BY_DEFAULT,
     DAY,
