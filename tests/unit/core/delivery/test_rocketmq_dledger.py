@@ -14,7 +14,6 @@ from floodwarden.core.delivery.wishes import ReadingWishes, Wishes
 from tests.support.delivery import AWAY, DAY
 from tests.unit.core.delivery.test_rocketmq import (
     BY_DEFAULT,
-    DAY,
     MASTER,
     SYNC,
     SYNCHRONOUS,
