@@ -253,7 +253,7 @@ class Consumer:
 
 @asynccontextmanager
 async def committing(servers: RealRocketMQ, group: str) -> AsyncIterator[list[str]]:
-    """A producer of a group that says of each transaction it is asked about that it is done. The keys that it was asked of."""
+    """A producer of a group that says once of each transaction it is asked about that it is done. The keys it was asked of."""
     reader, writer = await asyncio.open_connection("127.0.0.1", servers.master)
     asked: list[str] = []
 
@@ -261,7 +261,7 @@ async def committing(servers: RealRocketMQ, group: str) -> AsyncIterator[list[st
         decoder = Decoder()
         while data := await reader.read(2**16):
             for frame in decoder.feed(data):
-                if frame.code == CHECK_TRANSACTION_STATE and not frame.response:
+                if frame.code == CHECK_TRANSACTION_STATE and frame.fields["msgId"] not in asked:
                     asked.append(frame.fields["msgId"])
                     told = {name: frame.fields[name] for name in ("tranStateTableOffset", "commitLogOffset", "msgId")}
                     told |= {"producerGroup": group, "commitOrRollback": str(COMMITTED), "fromTransactionCheck": "true"}
