@@ -10,7 +10,15 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from floodwarden.api.deliveryspec import Abort, DeadLetterStrategy, DeliveryMode, DeliveryPolicySpec, Workloads, milliseconds
+from floodwarden.api.deliveryspec import (
+    Abort,
+    DeadLetterStrategy,
+    DeliveryMode,
+    DeliveryPolicySpec,
+    Resume,
+    Workloads,
+    milliseconds,
+)
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.shared import Conditions, Count, NamedOnes, Timestamp
 from floodwarden.core.capabilities import Capability
@@ -190,4 +198,5 @@ class DeliveryPolicy(Resource):
             aborts=asked.abort is Abort.HUNG,
             check_interval=asked.check_interval.seconds if asked.check_interval else None,
             check_max=asked.check_max,
+            resumes=asked.resume is Resume.ONCE,
         )

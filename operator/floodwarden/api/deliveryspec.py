@@ -196,6 +196,13 @@ class Abort(StrEnum):
     HUNG = "Hung"
 
 
+class Resume(StrEnum):
+    """Which half messages of RocketMQ are put back that were given up."""
+
+    NEVER = "Never"
+    ONCE = "Once"
+
+
 class Transactions(ApiModel):
     """How long transactions may be open: what was written after an open one is hidden from those who read committed messages."""
 
@@ -211,6 +218,9 @@ class Transactions(ApiModel):
     transactionCheckInterval."""
     check_max: Annotated[int, Field(ge=1, le=1000)] | None = None
     """How often RocketMQ's brokers ask before they give a transaction up, at the least: transactionCheckMax."""
+    resume: Resume = Resume.NEVER
+    """Once: in mode Enforce half messages of the matched topics that RocketMQ's brokers gave up are put back, so that their
+    producers are asked again; each once, and none that is older than a week or than the broker keeps messages."""
 
 
 class Workloads(StrEnum):
@@ -292,6 +302,7 @@ class DeliveryPolicySpec(ApiModel):
             Capability.PREFETCH: consumption and consumption.prefetch_at_most,
             Capability.TRANSACTIONS: transactions,
             Capability.TRANSACTION_ABORT: transactions and transactions.abort is Abort.HUNG,
+            Capability.TRANSACTION_RESUME: transactions and transactions.resume is Resume.ONCE,
             Capability.TRANSACTION_CHECKS: transactions and (transactions.check_interval or transactions.check_max),
         }
         return (capability for capability, wanted in asked.items() if wanted)

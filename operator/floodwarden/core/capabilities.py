@@ -17,6 +17,7 @@ class Capability(StrEnum):
     TRANSACTIONS = "Transactions"
     TRANSACTION_ABORT = "TransactionAbort"
     TRANSACTION_CHECKS = "TransactionChecks"  # brokers ask producers what became of their transactions
+    TRANSACTION_RESUME = "TransactionResume"  # transactions that were given up can be asked about again
     DELIVERY_LIMIT = "DeliveryLimit"
     DEAD_LETTERS = "DeadLetters"
     PREFETCH = "Prefetch"

@@ -105,7 +105,7 @@ class AuditLoop:
             except Exception:  # what is left is told below
                 _log.exception("could not take away what policies had made", broker=str(self.key))
             await self._kind.close()
-        entries = sorted(self._ledger.entries, key=lambda entry: entry.place)
+        entries = sorted(self._ledger.left, key=lambda entry: entry.place)
         for entry in entries:
             what = " ".join(entry.place)
             _log.warning("left changed", broker=str(self.key), what=what, written=entry.written, before=entry.before)
@@ -126,7 +126,7 @@ class AuditLoop:
         # What was changed for a while is undone also when no policy is left to ask for it.
         unread = await self._ledger.read()
         outcomes: Outcomes = {}
-        if active or self._ledger.entries:
+        if active or self._ledger.left:
             paused = frozenset(watch.policy.wishes.name for watch in watches if watch.policy.paused)
             outcomes = await self._kind.outcomes(Asked(self._services, active, unread, paused))
         else:

@@ -21,6 +21,7 @@ _LACKS = {
     Capability.TRANSACTIONS: "which has no transactions that can be told: leave spec.transactions out",
     Capability.TRANSACTION_ABORT: "where nobody can abort a transaction: leave abort out of spec.transactions",
     Capability.TRANSACTION_CHECKS: "which asks no producer about a transaction: leave checkInterval and checkMax out",
+    Capability.TRANSACTION_RESUME: "which puts no transaction back: leave resume out of spec.transactions",
     Capability.DELIVERY_LIMIT: "which counts no deliveries: leave deliveryLimit out of spec.consumption",
     Capability.DEAD_LETTERS: "which has no dead-letter exchanges: leave deadLetter out of spec.consumption",
     Capability.PREFETCH: "where no prefetch can be told: leave prefetchAtMost out of spec.consumption",

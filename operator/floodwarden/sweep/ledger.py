@@ -26,6 +26,11 @@ class BrokerLedger:
         """What is changed for a while, as far as it was read."""
         return self._kept.entries
 
+    @property
+    def left(self) -> frozenset[Entry]:
+        """Those of them that are to be undone."""
+        return frozenset(entry for entry in self._kept.entries if entry.undone)
+
     async def read(self) -> LedgerProblem | None:
         """Bring in what was written by whoever had the share before; nothing is asked where it is known."""
         if self._page is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from floodwarden.brokers.kafka import KafkaBroker, KafkaSettings
-from floodwarden.core.delivery.audit import audit
+from floodwarden.core.delivery.audit import Findings, audit
 from floodwarden.core.delivery.survey import Change, Survey
 from floodwarden.core.observation import Offsets, Partition, Query, Reading, Snapshot, Subscription, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
@@ -174,6 +174,9 @@ async def test_a_node_is_lost_while_settings_are_repaired(kafka: RealKafka, lost
     async def found() -> Survey:
         return await settings.survey(topic.__eq__, policy.settings)
 
+    async def judge(seen: Survey) -> Mapping[str, Findings]:
+        return audit(seen, [policy], {})
+
     async def write(wanted: Mapping[Change, str]) -> Mapping[Change, Unknown]:
         lose("before")
         refused = await settings.write(list(wanted))
@@ -184,7 +187,7 @@ async def test_a_node_is_lost_while_settings_are_repaired(kafka: RealKafka, lost
         before = await eventually(
             found, lambda seen: topic in seen.topics and bool(audit(seen, [policy], {})[policy.name].changes)
         )
-        left = await repaired(before, lambda seen: audit(seen, [policy], {}), write, lambda _: found(), lambda _: True)
+        left = await repaired(before, judge, write, lambda _: found(), lambda _: True)
     finally:
         await settings.close()
     after = left[policy.name]

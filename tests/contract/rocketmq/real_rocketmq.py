@@ -9,8 +9,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -24,9 +24,11 @@ from floodhack.rocketmq_jars import TOOLS, jars, java, tool_arguments
 from floodhack.rocketmq_wire import ask, create_topic, knows_topic, signature
 from floodhack.waiting import until
 from floodwarden.brokers.rocketmq import Security, requests
-from floodwarden.brokers.rocketmq.frames import RESPONSE, Decoder, Frame, encode
+from floodwarden.brokers.rocketmq.frames import ONE_WAY, RESPONSE, Decoder, Frame, encode
 
 SEND_MESSAGE, UPDATE_CONSUMER_OFFSET, HEART_BEAT, UNREGISTER_CLIENT, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP = 10, 15, 34, 35, 200
+CHECK_TRANSACTION_STATE, END_TRANSACTION = 39, 37
+PREPARED, COMMITTED = 4, 8  # of a message's sysFlag: the first half of a transaction, and what becomes of it
 TICK = 0.05  # seconds
 JAVA_CLIENT = 400  # a version of a Java client that answers what brokers ask
 SOON = 30.0
@@ -79,6 +81,17 @@ class RealRocketMQ:
                 # As clients do: a proxy hands out no message without it.
                 properties = f"UNIQ_KEY\x01{uuid4().hex.upper()}\x02"
                 self._done(SEND_MESSAGE, {**fields, "properties": properties}, str(number).encode())
+
+    def half(self, topic: str, group: str = "gone") -> str:
+        """Send the first half of a transaction, of a producer of that group. Its key."""
+        key = uuid4().hex.upper()
+        properties = {"TRAN_MSG": "true", "PGROUP": group, "UNIQ_KEY": key}
+        fields = {"producerGroup": group, "topic": topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": "4"}
+        fields |= {"queueId": "0", "sysFlag": str(PREPARED), "flag": "0", "reconsumeTimes": "0", "batch": "false"}
+        fields |= {"bornTimestamp": str(int(time.time() * 1000))}
+        fields["properties"] = "".join(f"{name}\x01{value}\x02" for name, value in properties.items())
+        self._done(SEND_MESSAGE, fields, b"half")
+        return key
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
         """Commit offsets, as a consumer does; from 5.0 on only groups can that exist."""
@@ -237,3 +250,32 @@ class Consumer:
             for queue in queues
         )
         return f'{{"mqTable":{{{rows}}},"properties":{{"PROP_CONSUME_TYPE":"CONSUME_PASSIVELY"}},"statusTable":{{}}}}'.encode()
+
+
+@asynccontextmanager
+async def committing(servers: RealRocketMQ, group: str) -> AsyncIterator[list[str]]:
+    """A producer of a group that says once of each transaction it is asked about that it is done. The keys it was asked of."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", servers.master)
+    asked: list[str] = []
+
+    async def answer() -> None:
+        decoder = Decoder()
+        while data := await reader.read(2**16):
+            for frame in decoder.feed(data):
+                if frame.code == CHECK_TRANSACTION_STATE and frame.fields["msgId"] not in asked:
+                    asked.append(frame.fields["msgId"])
+                    told = {name: frame.fields[name] for name in ("tranStateTableOffset", "commitLogOffset", "msgId")}
+                    told |= {"producerGroup": group, "commitOrRollback": str(COMMITTED), "fromTransactionCheck": "true"}
+                    writer.write(encode(Frame(END_TRANSACTION, 1000 + len(asked), told, flag=ONE_WAY, version=JAVA_CLIENT)))
+
+    answering = asyncio.create_task(answer())
+    told = {"clientID": f"{group}@1", "consumerDataSet": [], "producerDataSet": [{"groupName": group}]}
+    writer.write(encode(Frame(HEART_BEAT, 1, body=json.dumps(told).encode(), version=JAVA_CLIENT)))
+    try:
+        yield asked
+    finally:
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from floodwarden.brokers.base import BrokerError
-from floodwarden.brokers.rocketmq import RocketMQBroker, Security
+from floodwarden.brokers.rocketmq import RocketMQBroker, RocketMQSettings, Security
 from floodwarden.core.observation import (
     Group,
     GroupPhase,
@@ -231,3 +231,30 @@ async def test_acls(guarded: RealRocketMQ, connect: Connect, group: str) -> None
         with pytest.raises(BrokerError, match="aclSecretRef") as found:
             await sweeping(connect(guarded, security), subscription)()
         assert found.value.reason is UnknownReason.AUTHENTICATION_FAILED
+
+
+async def test_two_ways_to_the_same_brokers_are_known(rocketmq: RealRocketMQ, broker: RocketMQBroker) -> None:
+    """By the first address that mqadmin lists, for sweeps and audits alike."""
+    settings = RocketMQSettings(rocketmq.name_servers)
+    try:
+        rows = [row for row in rocketmq.rows("clusterList") if ":" in " ".join(row)]
+        first = min(address for row in rows for address in row if address.startswith("127.0.0.1:"))
+        told = (await broker.observe([])).cluster
+        assert told == f"{rocketmq.facts['broker_name']} {first}"
+        assert (await settings.survey(lambda topic: True)).cluster == told
+    finally:
+        await settings.close()
+
+
+async def test_a_proxy_is_no_name_server(rocketmq: RealRocketMQ) -> None:
+    """It tells routes with itself in the brokers' place; nothing of that is taken for a broker's word. 4.9 has none."""
+    if rocketmq.version.startswith("4"):
+        return
+    proxy = rocketmq.facts["proxy"]["remoting"]
+    alone = RocketMQBroker([proxy])
+    try:
+        with pytest.raises(BrokerError, match="is no name server, but a broker or a proxy") as found:
+            await alone.observe([])
+        assert found.value.reason is UnknownReason.UNSUPPORTED
+    finally:
+        await alone.close()

@@ -10,7 +10,8 @@ import pytest
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rocketmq import RocketMQSettings, requests
 from floodwarden.brokers.rocketmq.frames import Frame
-from floodwarden.brokers.rocketmq.halves import CHECKER, ENDED_TOPIC, GIVEN_UP_TOPIC, HALF_TOPIC, TOLD_FOR
+from floodwarden.brokers.rocketmq.given_up import GIVEN_UP_TOPIC, HALF_TOPIC
+from floodwarden.brokers.rocketmq.halves import CHECKER, ENDED_TOPIC, TOLD_FOR
 from floodwarden.core.delivery.rocketmq.found import BrokerSet, RocketMQFound, TopicOn, Transactions
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES

@@ -140,6 +140,8 @@ async def test_nodes_to_restart_are_told_whatever_is_listed() -> None:
 POLICY = Entry(Purpose.POLICY, Resource.OPERATOR_POLICY, "floodwarden:shop/safe", "definition", None, "limit 5", "shop/safe")
 LENGTHENED = Entry(Purpose.GUARD, Resource.TOPIC, "orders", "retention.ms", "1000", "2000", "shop/safe")
 
+PUT_BACK = Entry(Purpose.ONCE, Resource.HALF_MESSAGE, "K", "state", "given up", "2026-01-01T00:00:00+00:00", "shop/safe")
+
 
 class Leaving(Slow):
     """The last audit of brokers: it undoes what the ledger has of policies, unless it cannot reach them."""
@@ -172,6 +174,7 @@ def stopped(resource: MessageBroker) -> MessageBroker:
         pytest.param([POLICY], False, False, [Reason.LEFT_CHANGED], id="not reached any more"),
         pytest.param([POLICY], True, True, [Reason.LEFT_CHANGED], id="paused, which stops all action"),
         pytest.param([LENGTHENED], False, True, [Reason.LEFT_CHANGED], id="what nobody takes away"),
+        pytest.param([PUT_BACK], False, True, [], id="what was done once, and is not to be undone"),
         pytest.param([], False, True, [], id="nothing was changed"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -48,6 +49,7 @@ class Rabbit:
     forgets: bool = False  # it accepts what it does not keep
     requests: int = 0
     cluster: str = "rabbit"
+    judged_by: set[threading.Thread] = field(default_factory=set)
     written_down: list[bool] = field(default_factory=list)  # whether it stood in the ledger when it was written
 
     async def survey(self, wanted: Callable[[str], bool]) -> Seen:
@@ -55,6 +57,7 @@ class Rabbit:
         return Seen(self.cluster, dict(self.there))
 
     def judge(self, found: Seen, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> Mapping[str, Findings]:
+        self.judged_by.add(threading.current_thread())
         return {one.name: Findings(1, 3, changes=tuple(self._changes(one, found))) for one in policies}
 
     def _changes(self, one: Wishes, found: Seen) -> list[Change]:
@@ -126,6 +129,14 @@ async def test_it_is_written_down_before_it_is_made() -> None:
     assert (world.rabbit.there, world.rabbit.written_down) == ({OURS: "limit 5"}, [True])
     assert [change.name for change in found.written] == [OURS]
     assert ENTRY.name in world.kept.text
+
+
+async def test_judging_holds_up_nobody() -> None:
+    """It may take a tenth of a second, in which sweeps go on: another thread does it."""
+    world = World()
+    await world.audit(SAFE)
+    assert world.rabbit.judged_by
+    assert threading.main_thread() not in world.rabbit.judged_by
 
 
 async def test_what_cannot_be_written_down_is_not_made() -> None:

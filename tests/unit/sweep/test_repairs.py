@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pytest
@@ -50,7 +50,9 @@ async def outcome(after: Survey | BrokerError, refused: Mapping[Change, Unknown]
             raise after
         return after
 
-    judge: Callable[[Survey], Mapping[str, Findings]] = lambda found: audit(found, [POLICY], {})  # noqa: E731
+    async def judge(found: Survey) -> Mapping[str, Findings]:
+        return audit(found, [POLICY], {})
+
     return (await repaired(BEFORE, judge, write, again, lambda _: True))["shop/safe"]
 
 
@@ -70,6 +72,32 @@ async def test_what_was_refused_has_failed_whatever_is_read() -> None:
     """Somebody else may have set it at the same moment."""
     found = await outcome(survey(topic(own=HIGH)), refused={})
     assert (found.written, list(found.failed.values())) == ((), [AWAY])
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["written", "refused"])
+async def test_what_two_policies_ask_for(fails: bool) -> None:
+    """It is written once, and told to each of them; a policy that may not act now is told nothing."""
+    shared, own = (
+        Change("broker-a", "fileReservedTime", "168", "72", "broker"),
+        Change("billing", "retryMaxTimes", "5", "16", "group"),
+    )
+    asked = {"shop/a": (shared,), "shop/b": (shared, own), "shop/c": (shared,)}
+    writes: list[Mapping[Change, str]] = []
+
+    async def judge(written: bool) -> Mapping[str, Findings]:
+        return {name: Findings(1, 3, changes=() if written and not fails else changes) for name, changes in asked.items()}
+
+    async def write(changes: Mapping[Change, str]) -> Mapping[Change, Unknown]:
+        writes.append(changes)
+        return {shared: AWAY} if fails else {}
+
+    async def again(written: object) -> bool:
+        return True
+
+    found = await repaired(False, judge, write, again, lambda name: name != "shop/c")
+    assert writes == [{shared: "shop/a", own: "shop/b"}]
+    told = {name: set(one.failed if fails else one.written) for name, one in found.items()}
+    assert told == {"shop/a": {shared}, "shop/b": {shared, own}, "shop/c": set()}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +121,9 @@ async def test_what_was_not_read_back(kind: str, unread: str, told: bool) -> Non
     async def again(written: object) -> bool:
         return True
 
-    audits = await repaired(False, lambda read: {"shop/safe": after if read else before}, write, again, lambda _: True)
+    async def judge(read: bool) -> Mapping[str, Findings]:
+        return {"shop/safe": after if read else before}
+
+    audits = await repaired(False, judge, write, again, lambda _: True)
     found = audits["shop/safe"]
     assert (bool(found.failed), bool(found.written)) == (told, not told)

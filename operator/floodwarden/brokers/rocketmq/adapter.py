@@ -84,6 +84,7 @@ class RocketMQBroker:
             nodes=self._brokers.nodes,
             unreachable=self._brokers.unreachable,
             version=self._brokers.version,
+            cluster=self._brokers.identity,
         )
 
     async def close(self) -> None:

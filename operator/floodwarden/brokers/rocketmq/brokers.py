@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 
 from floodwarden.brokers.base import BrokerError
@@ -25,6 +26,7 @@ REFRESH_SECONDS: Final = 5.0
 VERSION_SECONDS: Final = 60.0
 # A broker that the name servers have not known for so long has left the cluster.
 AWAY_SECONDS: Final = 3600.0
+IDENTITY_BYTES: Final = 64
 _VERSION: Final = re.compile(r"V(\d+)_(\d+)_(\d+)")
 
 
@@ -37,6 +39,7 @@ class Brokers:
         self._known: Addresses = {}
         self.masters: Mapping[str, str] = {}  # the address of each broker's master, by the broker's name
         self._away: dict[tuple[str, int], tuple[str, float]] = {}  # address, and since when
+        self._retiring: set[str] = set()  # names of sets to which nobody is to write any more
         self._read_at: float | None = None
         self._versions: dict[str, tuple[int, ...]] = {}  # by address
         self._versions_read_at: float | None = None
@@ -57,15 +60,25 @@ class Brokers:
         self._read_at = now
         before = {(name, number): address for name, numbers in self._known.items() for number, address in numbers.items()}
         present = {(name, number) for name, numbers in found.items() for number in numbers}
+        retired = self._retiring - {name for name, _ in present}
         for who, address in before.items():
             if who not in present:
                 self._away[who] = address, now
-        self._away = {who: gone for who, gone in self._away.items() if who not in present and now - gone[1] < AWAY_SECONDS}
+        self._away = {
+            who: gone
+            for who, gone in self._away.items()
+            if who not in present and who[0] not in retired and now - gone[1] < AWAY_SECONDS
+        }
         self._known = found
         self.masters = {name: numbers[MASTER] for name, numbers in sorted(found.items()) if MASTER in numbers}
         addresses = {address for numbers in found.values() for address in numbers.values()}
         self._links.keep(addresses | set(self._names.addresses))
         self._versions = {address: version for address, version in self._versions.items() if address in addresses}
+
+    def retire(self, name: str, *, retiring: bool) -> None:
+        """Whether a set takes no messages any more: if so, it has left for good once no name server knows it. They do not tell
+        such a one from one that is down."""
+        (self._retiring.add if retiring else self._retiring.discard)(name)
 
     def away(self, name: str) -> bool:
         """Whether the broker was there lately and no name server knows it now: its queues are not gone, but out of reach."""
@@ -74,6 +87,21 @@ class Brokers:
     def here(self, name: str, number: int) -> bool:
         """Whether the name servers know this broker now."""
         return number in self._known.get(name, {})
+
+    @property
+    def identity(self) -> str:
+        """By what two ways to the same brokers are known, as clusters have no id: the name and an address of the first set.
+
+        Who is asked at the same address is the same broker, so where it is the same they do share one; names alone are the same
+        in many clusters. Another set changes it only where it comes first, a master that changes does not, and a broker that is
+        away is remembered. It is another where clusters overlap and their first sets differ.
+        """
+        if not self.all:
+            return ""
+        first = min(name for name, _ in self.all)
+        text = f"{first} {min(address for (name, _), address in self.all.items() if name == first)}"
+        # As much as a status shows of an id: cut off, two could be the same.
+        return text if len(text.encode()) <= IDENTITY_BYTES else sha256(text.encode()).hexdigest()
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -6,14 +6,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from floodwarden.brokers.rocketmq import bodies, requests
 from floodwarden.brokers.rocketmq.bodies import BodyError, Pairs
 from floodwarden.brokers.rocketmq.commits import Numbers, table_of
-from floodwarden.brokers.rocketmq.errors import OK, TOPIC_NOT_EXIST, RequestError, from_answer, unreadable
+from floodwarden.brokers.rocketmq.errors import (
+    NOT_FOUND,
+    OFFSET_MOVED,
+    OK,
+    READ_ON,
+    TOPIC_NOT_EXIST,
+    RequestError,
+    from_answer,
+    unreadable,
+)
 from floodwarden.brokers.rocketmq.links import Links
+from floodwarden.brokers.rocketmq.stored import Stored, messages
 from floodwarden.core.delivery.rocketmq.found import AUDITED, TopicOn
 from floodwarden.core.delivery.rocketmq.topics import RETRIES
 from floodwarden.core.observation import Unknown, UnknownReason
@@ -22,6 +32,10 @@ Committed = Mapping[tuple[str, str], Numbers]  # by group and topic
 T = TypeVar("T")
 # Attributes are sent as changes, and none is to be changed.
 _ATTRIBUTES: Final = "attributes"
+# The group as which RocketMQ's own tools read: every broker has it.
+_READER: Final = "TOOLS_CONSUMER"
+_WITH_SUBSCRIPTION: Final = "4"  # a bit of a pull's flags: what it wants stands in it
+_NONE_THERE: Final = (NOT_FOUND, READ_ON, OFFSET_MOVED)
 
 
 class Configs:
@@ -69,6 +83,42 @@ class Configs:
             return error.unknown
         except BodyError as error:
             return unreadable(error, what)
+
+    async def read_from(self, address: str, who: str, topic: str, position: int) -> tuple[Sequence[Stored], int] | Unknown:
+        """Some messages of a topic's first queue, from this position on, and where to go on. Nothing is committed by it."""
+        what = f"messages of {topic} on broker {who}"
+        fields = {
+            "consumerGroup": _READER,
+            "topic": topic,
+            "queueId": "0",
+            "queueOffset": str(position),
+            "maxMsgNums": "32",
+            "sysFlag": _WITH_SUBSCRIPTION,
+            "commitOffset": "0",
+            "suspendTimeoutMillis": "0",
+            "subscription": "*",
+            "subVersion": "0",
+            "expressionType": "TAG",
+        }
+        try:
+            answer = await self._links.send(address, requests.PULL_MESSAGE, fields)
+            if answer.code not in (OK, *_NONE_THERE):
+                return from_answer(answer, what)
+            read = tuple(messages(answer.body)) if answer.code == OK else ()
+            return read, bodies.number(answer.fields.get("nextBeginOffset", ""))
+        except RequestError as error:
+            return error.unknown
+        except BodyError as error:
+            return unreadable(error, what)
+
+    async def put_back(self, address: str, who: str, topic: str, message: str) -> Unknown | None:
+        """Have a message that was given up asked about again; why not, where it refuses. ``message`` is its id on that broker."""
+        fields = {"topic": topic, "msgId": message}
+        try:
+            answer = await self._links.send(address, requests.RESUME_CHECK_HALF_MESSAGE, fields)
+        except RequestError as error:
+            return error.unknown
+        return None if answer.code == OK else from_answer(answer, f"a half message on broker {who}")
 
     async def write(self, address: str, who: str, settings: Mapping[str, str]) -> Unknown | None:
         """Set these of a broker's own settings; why not, where it refuses. Its success proves nothing: read back."""

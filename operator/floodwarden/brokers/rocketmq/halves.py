@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from floodwarden.brokers.rocketmq.configs import Committed, Configs
-from floodwarden.core.delivery.rocketmq.found import Transactions
+from floodwarden.brokers.rocketmq.given_up import GIVEN_UP_TOPIC, HALF_TOPIC, GivenUp
+from floodwarden.core.delivery.rocketmq.found import Dropped, Transactions
 from floodwarden.core.observation import Unknown
 
-HALF_TOPIC: Final = "RMQ_SYS_TRANS_HALF_TOPIC"
 ENDED_TOPIC: Final = "RMQ_SYS_TRANS_OP_HALF_TOPIC"  # a message for each half message, or for several, that was ended
-GIVEN_UP_TOPIC: Final = "TRANS_CHECK_MAX_TIME_TOPIC"
 CHECKER: Final = "CID_RMQ_SYS_TRANS"  # the group as which a broker reads its half messages
 TOLD_FOR: Final = 3600.0  # seconds
 
@@ -36,11 +35,13 @@ class Halves:
 
     def __init__(self, configs: Configs) -> None:
         self._configs = configs
+        self.given_up = GivenUp(configs)
         self._known: dict[str, _Known] = {}
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all sets but these."""
         self._known = {name: known for name, known in self._known.items() if name in names}
+        self.given_up.keep(names)
 
     async def look(self, name: str, address: str, who: str, committed: Committed | Unknown) -> Transactions | Unknown:
         """Those on the master of a set; ``committed`` is what groups have committed there, the broker's own among them."""
@@ -56,9 +57,10 @@ class Halves:
             counts.append(one)
         halves, ended, given_up = counts
         passed = sum(committed.get((CHECKER, HALF_TOPIC), {}).values())
-        return self._taken(name, max(0, halves - passed), ended, given_up)
+        dropped = await self.given_up.look(name, address, who, given_up)
+        return self._taken(name, max(0, halves - passed), ended, given_up, dropped)
 
-    def _taken(self, name: str, waiting: int, ended: int, given_up: int) -> Transactions:
+    def _taken(self, name: str, waiting: int, ended: int, given_up: int, dropped: tuple[Dropped, ...] | Unknown) -> Transactions:
         now = asyncio.get_running_loop().time()
         known = self._known.setdefault(name, _Known(ended, now, now, []))
         if not waiting or ended != known.ended:
@@ -72,4 +74,4 @@ class Halves:
         if not known.given_up or known.given_up[-1][1] != given_up:
             known.given_up.append((now, given_up))
         lately = given_up - known.given_up[0][1]
-        return Transactions(waiting, now - known.quiet_since, lately, now - known.watched_since)
+        return Transactions(waiting, now - known.quiet_since, lately, now - known.watched_since, dropped)

@@ -89,6 +89,7 @@ KIND: Final = Kind(
             Capability.DELIVERY,
             Capability.TRANSACTIONS,
             Capability.TRANSACTION_CHECKS,
+            Capability.TRANSACTION_RESUME,
             Capability.DELIVERY_LIMIT,
         }
     ),

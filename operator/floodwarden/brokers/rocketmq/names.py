@@ -12,11 +12,13 @@ from typing import Final, TypeVar
 
 from floodwarden.brokers.rocketmq import bodies, requests
 from floodwarden.brokers.rocketmq.bodies import BodyError, Pairs
-from floodwarden.brokers.rocketmq.errors import OK, RequestError, from_answer, unreadable
+from floodwarden.brokers.rocketmq.errors import NOT_SUPPORTED, OK, RequestError, from_answer, unreadable
+from floodwarden.brokers.rocketmq.frames import Frame
 from floodwarden.brokers.rocketmq.links import Links
 from floodwarden.core.observation import Unknown, UnknownReason
 
-READABLE: Final = 4  # a bit of a topic's perm
+READABLE: Final = 4  # bits of a topic's perm
+WRITABLE: Final = 2
 MOST_QUEUES: Final = 10_000  # of a topic on one broker
 # Which of several failures says most about what to do.
 _TELLING: Final = (
@@ -47,6 +49,7 @@ class NameServers:
         self.addresses = tuple(dict.fromkeys(addresses))
         self._links = links
         self._last = 0  # who answered last
+        self._proven: set[str] = set()  # those that are name servers
 
     async def brokers(self) -> Addresses | Unknown:
         """Every broker that is registered; Unknown where none is, too."""
@@ -57,6 +60,11 @@ class NameServers:
         fields = {"topic": topic, "acceptStandardJsonOnly": "true"}
         return await self._ask(requests.GET_ROUTEINFO_BY_TOPIC, fields, f"topic {topic}", _route)
 
+    async def wiped(self, topic: str) -> frozenset[str] | Unknown:
+        """The names of the brokers that have a topic and to which producers are not sent with it (mqadmin wipeWritePerm)."""
+        fields = {"topic": topic, "acceptStandardJsonOnly": "true"}
+        return await self._ask(requests.GET_ROUTEINFO_BY_TOPIC, fields, f"topic {topic}", _wiped)
+
     async def _ask(self, code: int, fields: Mapping[str, str], what: str, read: Callable[[bytes], T]) -> T | Unknown:
         """The first good answer, beginning with whoever gave the last one; else the failure that says most."""
         failures: list[Unknown] = []
@@ -64,7 +72,11 @@ class NameServers:
         for index in ((self._last + step) % count for step in range(count)):
             address = self.addresses[index]
             try:
-                answer = await self._links.send(address, code, fields)
+                answer = await self._answer(address, code, fields)
+                if answer.code == NOT_SUPPORTED:
+                    why = f"{address} is no name server, but a broker or a proxy: correct nameServers"
+                    failures.append(Unknown(UnknownReason.UNSUPPORTED, why))
+                    continue
                 if answer.code == OK:
                     found = read(answer.body)
                     self._last = index
@@ -75,6 +87,20 @@ class NameServers:
             except BodyError as error:
                 failures.append(unreadable(error, f"{what} at name server {address}"))
         return telling(failures)
+
+    async def _answer(self, address: str, code: int, fields: Mapping[str, str]) -> Frame:
+        """What is answered there; what a proxy says to a question that only name servers know, where it is one.
+
+        Proxies tell routes as well, with themselves in the brokers' place: what they say is nobody else's word.
+        """
+        if code != requests.GET_BROKER_CLUSTER_INFO and address not in self._proven:
+            first = await self._links.send(address, requests.GET_BROKER_CLUSTER_INFO, {})
+            if first.code == NOT_SUPPORTED:
+                return first
+        answer = await self._links.send(address, code, fields)
+        if answer.code != NOT_SUPPORTED:
+            self._proven.add(address)
+        return answer
 
 
 def telling(failures: Sequence[Unknown]) -> Unknown:
@@ -106,3 +132,8 @@ def _route(body: bytes) -> Route:
         if bodies.member(queues, "perm", int) & READABLE and count:
             readable[bodies.member(queues, "brokerName", str)] = count
     return Route(readable, static=bool(bodies.member(told, "topicQueueMappingByBroker", (dict, Pairs), {})))
+
+
+def _wiped(body: bytes) -> frozenset[str]:
+    queues = bodies.member(bodies.read(body), "queueDatas", list)
+    return frozenset(bodies.member(one, "brokerName", str) for one in queues if bodies.member(one, "perm", int) & WRITABLE == 0)

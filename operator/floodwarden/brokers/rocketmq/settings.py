@@ -2,7 +2,8 @@
 
 Implements ``brokers.base.DeliveryBroker``. ``configs`` asks single brokers, ``halves`` remembers what became of transactions.
 Requests per survey: one to a name server, one for the topics of each set, and of sets that hold a matched topic one for each
-broker and six for the master (RocketMQ 4: one more for each): however many topics and groups there are.
+broker, six for the master (RocketMQ 4: one more for each) and another to a name server: however many topics and groups there
+are. Half messages that were given up since the last survey are read once, ten requests at the most.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ from floodwarden.brokers.rocketmq.links import Links
 from floodwarden.brokers.rocketmq.names import NameServers, telling
 from floodwarden.brokers.rocketmq.security import Security
 from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.ledger import Resource
 from floodwarden.core.delivery.rocketmq import judging
 from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server, TopicOn, Transactions
+from floodwarden.core.delivery.rocketmq.halves import STATE, WAITING
 from floodwarden.core.delivery.rocketmq.needs import WRITABLE
-from floodwarden.core.delivery.rocketmq.topics import RETRIES, is_system
+from floodwarden.core.delivery.rocketmq.topics import RETRIES, WRITE, is_system
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Unknown, UnknownReason
 
+_GONE: Final = "no name server knows it: if it was taken out of service, it is forgotten an hour after that"
 SURVEY_SECONDS: Final = 8.0
 # How far a slave may be behind without being out of sync, in bytes: where a broker does not tell its bound.
 _BEHIND: Final = 256 * 2**20
@@ -51,7 +55,8 @@ class RocketMQSettings:
 
     def __init__(self, name_servers: Sequence[str], security: Security | None = None) -> None:
         self._links = Links(security or Security())
-        self._brokers = Brokers(NameServers(name_servers, self._links), self._links)
+        self._names = NameServers(name_servers, self._links)
+        self._brokers = Brokers(self._names, self._links)
         self._configs = Configs(self._links)
         self._halves = Halves(self._configs)
 
@@ -71,7 +76,7 @@ class RocketMQSettings:
         if len(silent) == len(sets):
             why = telling(silent)
             raise BrokerError(why.reason, f"no broker could be read: {why.detail}")
-        return RocketMQFound(tuple(sets))
+        return RocketMQFound(tuple(sets), self._brokers.identity)
 
     def judge(
         self, found: RocketMQFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()
@@ -85,12 +90,15 @@ class RocketMQSettings:
         await self._brokers.refresh()
         of_brokers: dict[str, list[Change]] = defaultdict(list)
         of_groups: list[Change] = []
+        of_halves: dict[str, Change] = {}
         failed: dict[Change, Unknown] = {}
         for change in changes:
             if change.kind == NODES and change.setting in WRITABLE and change.value is not None:
                 of_brokers[change.name].append(change)
             elif change.kind == "group" and change.setting == RETRIES and change.value is not None:
                 of_groups.append(change)
+            elif change.kind == Resource.HALF_MESSAGE and (change.setting, change.value) == (STATE, WAITING):
+                of_halves[change.name] = change
             else:
                 why = f"{change.setting} of {change.resource} is not written while brokers run"
                 failed[change] = Unknown(UnknownReason.UNSUPPORTED, why)
@@ -99,7 +107,8 @@ class RocketMQSettings:
         )
         for refused in written:
             failed.update(refused)
-        return failed
+        lost = await self._halves.given_up.put_back(of_halves)
+        return {**failed, **{of_halves[key]: why for key, why in lost.items()}}
 
     async def close(self) -> None:
         """See ``DeliveryBroker.close``."""
@@ -120,14 +129,18 @@ class RocketMQSettings:
         if not isinstance(topics, Unknown):
             topics = {topic: on for topic, on in topics.items() if wanted(topic) and not is_system(topic)}
         if isinstance(topics, Unknown):
-            unread = topics
+            unread = topics if any(place.here for place in places) else Unknown(topics.reason, f"{topics.detail}; {_GONE}")
             servers = [Server(place.who, place.number, unread, here=place.here) for place in places]
-            return BrokerSet(name, tuple(servers), topics, unread, unread, unread)
+            return BrokerSet(name, tuple(servers), unread, unread, unread, unread)
         if not topics:
             return BrokerSet(name, (), topics, {}, {}, Unknown(UnknownReason.TOPIC_MISSING, "no matched topic is there"))
-        servers, groups, (committed, transactions) = await asyncio.gather(
-            self._servers(places), self._configs.groups(teller.address, teller.who), self._positions(name, teller)
+        servers, groups, (committed, transactions), wiped = await asyncio.gather(
+            self._servers(places),
+            self._configs.groups(teller.address, teller.who),
+            self._positions(name, teller),
+            self._names.wiped(min(topics, key=lambda topic: (not topics[topic].perm & WRITE, topic))),
         )
+        self._brokers.retire(name, retiring=_retiring(name, servers, topics, wiped))
         return BrokerSet(name, tuple(servers), topics, _retries(groups), _readers(committed), transactions)
 
     async def _topics(self, places: Sequence[_Place]) -> tuple[_Place, Mapping[str, TopicOn] | Unknown]:
@@ -207,6 +220,18 @@ class RocketMQSettings:
             if refused is not None:
                 failed[change] = refused
         return failed
+
+
+def _retiring(name: str, servers: Sequence[Server], topics: Mapping[str, TopicOn], wiped: frozenset[str] | Unknown) -> bool:
+    """Whether nobody is to write to a set any more: by its brokerPermission, or by what name servers were told (wipeWritePerm)
+    where its own topics may be written."""
+    configs = [server.config for server in servers if not isinstance(server.config, Unknown) and server.takes_messages]
+    shut = bool(configs) and all(_shut(config.get("brokerPermission", "")) for config in configs)
+    return shut or (not isinstance(wiped, Unknown) and name in wiped and any(one.perm & WRITE for one in topics.values()))
+
+
+def _shut(permission: str) -> bool:
+    return permission.isdecimal() and not int(permission) & WRITE
 
 
 def _bound(server: Server) -> int:

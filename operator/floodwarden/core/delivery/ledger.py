@@ -1,5 +1,5 @@
 """What Floodwarden has changed for a while only, and what was there before: written down before it is done, and kept until it
-is undone, so that no crash and no deleted policy leaves it behind. Pure; ``sweep.ledger`` keeps it.
+is undone, so that no crash and no deleted policy leaves it behind; and what is done once only. Pure; ``sweep.ledger`` keeps it.
 """
 
 from __future__ import annotations
@@ -7,6 +7,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
+
+REMEMBERED: Final = 7 * 86_400.0  # seconds: for how long it is known that something was done once
 
 
 class Purpose(StrEnum):
@@ -15,6 +18,7 @@ class Purpose(StrEnum):
     MOVE = "Move"  # replicas are copied, and must not take all of the network
     GUARD = "Guard"  # unread messages would expire
     POLICY = "Policy"  # it is there as long as its DeliveryPolicy is, in mode Enforce
+    ONCE = "Once"  # it was done, and is not to be done again; there is nothing to undo
 
 
 class Resource(StrEnum):
@@ -23,6 +27,7 @@ class Resource(StrEnum):
     TOPIC = "topic"
     BROKER = "broker"  # a node, by its id
     OPERATOR_POLICY = "operator policy"  # RabbitMQ's, by its name
+    HALF_MESSAGE = "half message"  # RocketMQ's, by its producer's key
 
 
 Place = tuple[Resource, str, str]
@@ -32,7 +37,8 @@ Place = tuple[Resource, str, str]
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
     """One setting that is changed for a while. ``before`` is None where it was not set there; ``written`` is what is there
-    meanwhile, None for what is taken away. ``policy`` is namespace/name of the one that asked for it."""
+    meanwhile, None for what is taken away; of what is done once, when it was (RFC 3339). ``policy`` is namespace/name of the one
+    that asked for it."""
 
     purpose: Purpose
     resource: Resource
@@ -41,6 +47,11 @@ class Entry:
     before: str | None
     written: str | None
     policy: str
+
+    @property
+    def undone(self) -> bool:
+        """Whether it is to be undone at some time."""
+        return self.purpose is not Purpose.ONCE
 
     @property
     def place(self) -> Place:
@@ -61,7 +72,8 @@ class Kept:
 
     @property
     def empty(self) -> bool:
-        return not self.entries and not self.strange
+        """Whether nothing is to be undone."""
+        return not any(entry.undone for entry in self.entries) and not self.strange
 
 
 def dumped(kept: Kept) -> str:

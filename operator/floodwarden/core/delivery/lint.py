@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
 from floodwarden.core.delivery.effective import effective, held_at_least, told
@@ -28,10 +28,7 @@ def lint(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerF
     if factor is not None and in_sync == factor:
         yield f"replication.minInSync {in_sync} equals the factor: writes stop whenever one broker restarts"
     yield from _without_reserve(wishes, topics, brokers)
-    literal = [name for name in wishes.names if not set("*?[") & set(name)]
-    missing = sorted(set(literal) - {topic.name for topic in topics})
-    if missing and topics:
-        yield f"no topic matches {listed(missing)}: correct spec.match, or create the topic"
+    yield from unmatched(wishes, {topic.name for topic in topics})
     if wishes.acks in ("Leader", "None"):
         if in_sync is not None and in_sync > 1:
             yield f"acks {wishes.acks} does not wait for replicas: minInSync {in_sync} protects nothing that is written so"
@@ -41,6 +38,13 @@ def lint(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerF
     if wishes.flush == "Sync" and (in_sync or 1) < 2:
         yield "flush Sync alone keeps messages on one disk: a lost disk loses them; add replication with minInSync 2"
     yield from _doubtful_times(wishes, topics, brokers)
+
+
+def unmatched(wishes: Wishes, topics: Set[str]) -> Iterator[str]:
+    """A sentence about names that none of the topics found has; where none was found at all, that is told elsewhere."""
+    missing = sorted(set(wishes.literal) - topics)
+    if missing and topics:
+        yield f"no topic matches {listed(missing)}: correct spec.match, or create the topic"
 
 
 def _without_reserve(wishes: Wishes, topics: Sequence[TopicFound], brokers: Sequence[BrokerFound]) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 from typing import Final
 
 from floodwarden.core.delivery.violations import MIN_IN_SYNC
@@ -87,7 +89,8 @@ def worded(setting: str, text: str) -> str:
 class TransactionWishes:
     """How long transactions may be open, in seconds. ``timeout`` is what producers are to set; None where that is not asked.
 
-    ``check_interval`` and ``check_max``: how long and how often a broker asks what became of one.
+    ``check_interval`` and ``check_max``: how long and how often a broker asks what became of one. ``resumes``: those that were
+    given up are put back once, where the policy acts.
     """
 
     timeout: float | None
@@ -95,6 +98,7 @@ class TransactionWishes:
     aborts: bool = False  # hung ones, where the policy acts
     check_interval: float | None = None
     check_max: int | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,26 @@ class Wishes:
         """Whether a topic is one that the policy speaks of: ``*`` and ``?`` stand for any characters, case counts."""
         return _any(self.names, topic) and not _any(self.exclude, topic)
 
+    def among(self, topics: Set[str]) -> Iterable[str]:
+        """Those of some topics that the policy speaks of."""
+        asked = topics if any(map(_stands_for_many, self.names)) else topics & set(self.names)
+        return (topic for topic in asked if self.matches(topic))
 
-def _any(patterns: Iterable[str], name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    @property
+    def literal(self) -> list[str]:
+        """The names that stand for one topic each."""
+        return [name for name in self.names if not _stands_for_many(name)]
+
+
+def _stands_for_many(name: str) -> bool:
+    return not set("*?[").isdisjoint(name)
+
+
+def _any(patterns: tuple[str, ...], name: str) -> bool:
+    return bool(patterns) and _compiled(patterns).match(name) is not None
+
+
+@lru_cache(maxsize=10_000)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Once for each policy: every audit asks about every topic."""
+    return re.compile("|".join(map(translate, patterns)))

@@ -52,7 +52,7 @@ class KafkaAudit:
                 asked.hold(Gap(Reason.LEFT_CHANGED, foreign.message))
             beside = asked.beside(self._key, survey.cluster)
 
-            def judge(found: Survey) -> Mapping[str, Findings]:
+            async def judge(found: Survey) -> Mapping[str, Findings]:
                 return audit(found, asked.wishes, owners, beside)
 
             async def again(written: Collection[Change]) -> Survey:

@@ -1,25 +1,31 @@
 """An audit of brokers whose adapter judges what it found: RabbitMQ's and RocketMQ's. One survey, the repairs, one more survey.
 
 What has to go with its policy, such as an operator policy of RabbitMQ, is in the ledger before it is made, and is taken away once
-no policy in mode Enforce asks for it any more, also after a crash.
+no policy in mode Enforce asks for it any more, also after a crash. What may be done once only, such as putting back a message of
+RocketMQ, is there before it is done as well, and is not tried again while it is: a few with each audit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
-from floodwarden.brokers.base import BrokerError, DeliveryBroker
+from floodwarden.brokers.base import BrokerError, DeliveryBroker, Told
 from floodwarden.core.assess import Gap
 from floodwarden.core.conditions import Notice
-from floodwarden.core.delivery.ledger import Entry, Purpose, Resource
+from floodwarden.core.delivery.audit import Findings
+from floodwarden.core.delivery.ledger import REMEMBERED, Entry, Place, Purpose, Resource
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
+from floodwarden.sweep import clock
 from floodwarden.sweep.audits.base import Asked, Outcomes, about
 from floodwarden.sweep.ledger import BrokerLedger
 from floodwarden.sweep.link import Link
@@ -27,6 +33,8 @@ from floodwarden.sweep.repairs import repaired
 from floodwarden.sweep.services import Services
 from floodwarden.sweep.store import key_of
 
+ONCE_AT_MOST: Final = 20  # of what is done once, for each policy with each audit
+ONCE_KEPT: Final = 2000  # of what was done once, in a ledger: a ConfigMap holds 1 MiB
 # What is refused so was not done for certain.
 _NOT_DONE: Final = (UnknownReason.AUTHORIZATION_FAILED, UnknownReason.UNSUPPORTED)
 
@@ -56,9 +64,14 @@ class PlainAudit:
             if foreign is not None:
                 asked.hold(Gap(Reason.LEFT_CHANGED, foreign.message))
             beside = asked.beside(key_of(self._broker), found.cluster)
+
+            async def judge(seen: Told) -> Mapping[str, Findings]:
+                # Hundreds of policies on hundreds of topics take long enough to hold up sweeps.
+                return self._without_done(await asyncio.to_thread(adapter.judge, seen, asked.wishes, beside))
+
             audited = await repaired(
                 found,
-                lambda seen: adapter.judge(seen, asked.wishes, beside),
+                judge,
                 lambda wanted: self._write(adapter, wanted),
                 lambda _: adapter.survey(asked.matches),
                 asked.may_act,
@@ -66,6 +79,7 @@ class PlainAudit:
         except BrokerError as error:
             return asked.all(Gap(Reason(error.reason.value), str(error)))
         await self._take_away(adapter, asked)
+        await self._forget(asked)
         self.requests = adapter.requests - sent
         return asked.complete(audited)
 
@@ -75,12 +89,12 @@ class PlainAudit:
 
     async def _write(self, adapter: DeliveryBroker[Any], wanted: Mapping[Change, str]) -> Mapping[Change, Unknown]:
         """Write down first what has to go with its policy."""
-        made = {change: _entry(change, name) for change, name in wanted.items() if _goes_with_policy(change) and change.value}
+        made = {change: _entry(change, name) for change, name in wanted.items() if _written_down(change) and change.value}
         there = {entry.place for entry in self._ledger.entries}
         problem = await self._ledger.add(list(made.values())) if made else None
         refused: dict[Change, Unknown] = {}
         if problem is not None:
-            why = f"what to take away later could not be written down: {problem.message}"
+            why = f"what to take away later, or not to do again, could not be written down: {problem.message}"
             refused = dict.fromkeys(made, Unknown(UnknownReason.BROKER_ERROR, why))
         failed = {**refused, **await adapter.write([change for change in wanted if change not in refused])}
         denied = {change for change, why in failed.items() if why.reason in _NOT_DONE}
@@ -88,6 +102,20 @@ class PlainAudit:
         gone = {change.name for change in wanted if _goes_with_policy(change) and change.value is None and change not in failed}
         await self._ledger.drop([*never, *(entry for entry in self._ledger.entries if _ours(entry) and entry.name in gone)])
         return failed
+
+    def _without_done(self, judged: Mapping[str, Findings]) -> Mapping[str, Findings]:
+        """Without what is not to be done again, and with a few of what is to be done once."""
+        done = {entry.place for entry in self._ledger.entries if entry.purpose is Purpose.ONCE}
+        room = min(ONCE_AT_MOST, ONCE_KEPT - len(done))
+        return {name: _few(findings, done, room) for name, findings in judged.items()}
+
+    async def _forget(self, asked: Asked) -> None:
+        """What was done so long ago that nobody asks for it again."""
+        before = (clock.wall() - timedelta(seconds=REMEMBERED)).isoformat()
+        entries = [entry for entry in self._ledger.entries if entry.purpose is Purpose.ONCE]
+        old = [entry for entry in entries if (entry.written or "") < before]
+        if old and asked.may_undo():
+            await self._ledger.drop(old)
 
     def _staying(self) -> frozenset[str]:
         """The policies that may have something made, by the specs alone: one that cannot be audited for now is not gone."""
@@ -117,11 +145,38 @@ def _goes_with_policy(change: Change) -> bool:
     return change.kind == Resource.OPERATOR_POLICY
 
 
+def _once(change: Change) -> bool:
+    return change.kind == Resource.HALF_MESSAGE
+
+
+def _written_down(change: Change) -> bool:
+    return _goes_with_policy(change) or _once(change)
+
+
+def _few(findings: Findings, done: Collection[Place], room: int) -> Findings:
+    fresh = [change for change in findings.changes if _once(change) and _place(change) not in done]
+    if not fresh and not any(map(_once, findings.changes)):
+        return findings
+    gaps = findings.gaps
+    if fresh and room <= 0:
+        why = f"{ONCE_KEPT} half messages were put back within a week: no more are, until those are a week old"
+        gaps = (*gaps, Gap(Reason.AUDIT_PARTIAL, why))
+    others = [change for change in findings.changes if not _once(change)]
+    return replace(findings, changes=(*others, *fresh[: max(0, room)]), gaps=gaps)
+
+
+def _place(change: Change) -> Place:
+    return Resource(change.kind), change.name, change.setting
+
+
 def _ours(entry: Entry) -> bool:
     return entry.purpose is Purpose.POLICY
 
 
 def _entry(change: Change, policy: str) -> Entry:
+    if _once(change):
+        at = clock.wall().replace(microsecond=0).isoformat()
+        return Entry(Purpose.ONCE, Resource(change.kind), change.name, change.setting, change.before, at, policy)
     return Entry(Purpose.POLICY, Resource(change.kind), change.name, change.setting, None, change.value, policy)
 
 

@@ -60,6 +60,7 @@ def wishes(**asked: Any) -> Wishes:
 
 SYNC = wishes(flush="Sync")
 SYNCHRONOUS = wishes(min_in_sync=2)
+OFTEN = wishes(transactions=TransactionWishes(None, 60, check_interval=10))
 CHECKS = wishes(transactions=TransactionWishes(5, 60, check_interval=10, check_max=20))
 
 
@@ -146,6 +147,7 @@ CASES: Mapping[str, tuple[Wishes, Mapping[str, str], Sequence[tuple[str, str, st
             ("transactionCheckMax", "≥ 20", "15", Action.REPAIR),
         ],
     ),
+    "transactions of RocketMQ 4": (OFTEN, OF_4, [("transactionCheckInterval", "≤ 10000", "30000", Action.RESTART)]),
     "stricter than asked": (
         CHECKS,
         {**SAFE, "transactionTimeOut": "1", "transactionCheckInterval": "1", "transactionCheckMax": "99"},
@@ -239,7 +241,6 @@ UNKNOWN: Mapping[str, tuple[Wishes, RocketMQFound, set[str]]] = {
     "transactions": (CHECKS, found(server(CALM_CONFIG), transactions=AWAY), {NODES}),
     "who reads": (wishes(reading=ReadingWishes(delivery_limit=5)), found(server(), readers=AWAY), {EVERYTHING}),
     "groups": (wishes(reading=ReadingWishes(delivery_limit=5)), found(server(), retries=AWAY), {EVERYTHING}),
-    "DLedger": (SYNCHRONOUS, found(server({**SAFE, "enableDLegerCommitLog": "true"}), slave()), {NODES}),
 }
 
 

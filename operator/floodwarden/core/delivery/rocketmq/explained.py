@@ -114,11 +114,12 @@ EXPLAINED_ROCKETMQ: tuple[Explained, ...] = (
     ),
     Explained(
         "transactions given up",
-        None,
+        "spec.transactions.resume",
         "Half messages of RocketMQ that were dropped after transactionCheckMax questions, into TRANS_CHECK_MAX_TIME_TOPIC.",
         "What the producer did beside the message may be done, and the message is not.",
-        "None: read them there, and mend the producers.",
-        "More of the same.",
+        "None: mend the producers. With resume Once each is put back once, and its producer is asked again: consumers may get a "
+        "message twice whose producer ended it by itself meanwhile.",
+        "Messages of transactions that were done, but whose producers were away for too long.",
     ),
     Explained(
         "retryMaxTimes",

@@ -21,6 +21,7 @@ AUDITED: Final = frozenset(
         "autoCreateTopicEnable",
         "brokerPermission",
         "brokerRole",
+        "dLegerPeers",
         "enableAutoInSyncReplicas",
         "enableControllerMode",
         "enableDLegerCommitLog",
@@ -77,18 +78,31 @@ class TopicOn:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """One half message that its broker gave up. ``key`` is by what it is known again, empty where it has none; ``topic`` is where
+    it was to go, ``age`` in seconds since its producer made it. ``again``: it was given up more than once."""
+
+    key: str
+    topic: str
+    age: float
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Transactions:
     """Half messages on one master, in messages.
 
     ``waiting`` are at the most those whose producers have not said what becomes of them; ``quiet`` is for how many seconds at the
     least some wait and none was ended. ``given_up`` were dropped in the last hour, as far back as it was watched, because nobody
-    answered the broker's questions. ``watched``: for how many seconds all that was watched.
+    answered the broker's questions; ``dropped`` are those of the last week, the oldest first. ``watched``: for how many seconds
+    all that was watched.
     """
 
     waiting: int
     quiet: float
     given_up: int
     watched: float = 0.0
+    dropped: tuple[Dropped, ...] | Unknown = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,7 @@ class BrokerSet:
 
 @dataclass(frozen=True, slots=True)
 class RocketMQFound:
-    """All sets of one cluster. Clusters have names, but no id of their own, so ``cluster`` is empty."""
+    """All sets of one cluster. ``cluster`` is by what two ways to the same brokers are known: clusters have no id."""
 
     sets: tuple[BrokerSet, ...]
     cluster: str = ""

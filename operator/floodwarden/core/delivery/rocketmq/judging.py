@@ -8,16 +8,20 @@ that match different ones.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
 from floodwarden.core.assess import Gap
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.effective import gap_of
+from floodwarden.core.delivery.ledger import Resource
+from floodwarden.core.delivery.lint import unmatched
+from floodwarden.core.delivery.rocketmq.dledger import kept_by_dledger, of_dledger
 from floodwarden.core.delivery.rocketmq.found import MASTER, BrokerSet, RocketMQFound, Server
+from floodwarden.core.delivery.rocketmq.halves import resumable, said_of_dropped
 from floodwarden.core.delivery.rocketmq.needs import COPIES_OF_4, IN_SYNC_REPLICAS, ROLE, SYNC_MASTER, Need, copies_asked, needs
-from floodwarden.core.delivery.rocketmq.topics import RETRIES, group_retries, matched, of_topics, retries_asked
+from floodwarden.core.delivery.rocketmq.topics import RETRIES, group_retries, held, of_topics, retries_asked, views
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import EVERYTHING, NODES, Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes
@@ -55,22 +59,24 @@ class _Account:
 def judge(found: RocketMQFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> dict[str, Findings]:
     """The findings of each policy, by its name; ``beside`` are policies that are audited elsewhere, on the same brokers."""
     every = [*policies, *beside]
+    about = views(every, found.sets)
     # Who only looks disarms nobody: those that write are held against each other, and those that look.
-    rivals = {enforces: _rivals([one for one in every if one.enforces is enforces], found) for enforces in (True, False)}
-    return {wishes.name: _findings(wishes, found, rivals[wishes.enforces]) for wishes in policies}
+    rivals = {enforces: _rivals([one for one in every if one.enforces is enforces], about) for enforces in (True, False)}
+    return {wishes.name: _findings(wishes, about[wishes.name], rivals[wishes.enforces]) for wishes in policies}
 
 
-def _rivals(policies: Collection[Wishes], found: RocketMQFound) -> Rivals:
+def _rivals(policies: Collection[Wishes], about: Mapping[str, Sequence[BrokerSet]]) -> Rivals:
     wanted: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for wishes in policies:
-        for some in _holding(wishes, found):
+        sets = about[wishes.name]
+        for some in sets:
             for server, need in _needed(wishes, some):
                 if need.live:
                     wanted[server.resource, need.setting][wishes.name] = str(need.requirement)
         asked = retries_asked(wishes)
-        for group in group_retries(wishes, found.sets) if asked is not None else ():
+        for group in group_retries(sets) if asked is not None else ():
             wanted[f"group {group}", RETRIES][wishes.name] = str(asked)
-    return {about: by for about, by in wanted.items() if len(set(by.values())) > 1}
+    return {setting: by for setting, by in wanted.items() if len(set(by.values())) > 1}
 
 
 def _needed(wishes: Wishes, some: BrokerSet) -> Iterator[tuple[Server, Need]]:
@@ -79,14 +85,8 @@ def _needed(wishes: Wishes, some: BrokerSet) -> Iterator[tuple[Server, Need]]:
             yield from ((server, need) for need in needs(wishes, server))
 
 
-def _holding(wishes: Wishes, found: RocketMQFound) -> list[BrokerSet]:
-    """The sets that hold a matched topic, and those of which that is not known."""
-    return [some for some in found.sets if isinstance(some.topics, Unknown) or matched(wishes, some)]
-
-
-def _findings(wishes: Wishes, found: RocketMQFound, rivals: Rivals) -> Findings:
+def _findings(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals) -> Findings:
     account = _Account()
-    sets = _holding(wishes, found)
     for some in sets:
         if isinstance(some.topics, Unknown):  # whether it is asked anything at all is not known, so nothing is written there
             account.lacks(some.topics, EVERYTHING)
@@ -99,15 +99,16 @@ def _findings(wishes: Wishes, found: RocketMQFound, rivals: Rivals) -> Findings:
             account.lacks(Unknown(UnknownReason.NO_LEADER, why), NODES)
         _of_copies(wishes, some, account)
         _of_transactions(wishes, some, account)
-    account.violations += of_topics(wishes, sets)
+    account.violations += of_topics(sets)
     _of_groups(wishes, sets, rivals, account)
+    topics = {name for some in sets for name in held(some)}
     return Findings(
-        topics=len({name for some in sets for name in matched(wishes, some)}),
+        topics=len(topics),
         brokers=sum(len(some.servers) for some in sets),
         violations=tuple(account.violations),
         changes=tuple(account.changes),
         gaps=tuple({(gap.reason, gap.message): gap for gap in account.gaps}.values()),
-        warnings=tuple(_warnings(wishes)),
+        warnings=tuple(_warnings(wishes, None if any(isinstance(some.topics, Unknown) for some in sets) else topics)),
         unread=frozenset(account.unread),
         unproven=tuple(_unproven(wishes, sets)),
     )
@@ -117,15 +118,17 @@ def _of_server(wishes: Wishes, server: Server, rivals: Rivals, account: _Account
     if isinstance(server.config, Unknown):
         account.lacks(server.config, NODES)
         return
-    if server.config.get("enableDLegerCommitLog") == "true" and copies_asked(wishes) is not None:
-        why = f"broker {server.name} keeps its log with DLedger, whose copies Floodwarden does not judge"
-        account.lacks(Gap(Reason.UNSUPPORTED, why), NODES)
-        return
     before = len(account.violations)
+    for one in of_dledger(wishes, server, server.config) if kept_by_dledger(server) else ():
+        if isinstance(one, Gap):
+            account.lacks(one, NODES)
+        else:
+            account.violations.append(one)
     for need in needs(wishes, server):
         _compare(wishes, server, server.config, need, rivals, account)
     wanted = copies_asked(wishes)
-    if IN_SYNC_REPLICAS not in server.config and server.takes_messages and wanted is not None and wanted > COPIES_OF_4:
+    of_4 = IN_SYNC_REPLICAS not in server.config and not kept_by_dledger(server)
+    if of_4 and server.takes_messages and wanted is not None and wanted > COPIES_OF_4:
         why = "RocketMQ 4 waits for one slave, and for no more: 5 can wait for as many as inSyncReplicas says"
         told = Violation(server.resource, IN_SYNC_REPLICAS, f"≥ {wanted}", str(COPIES_OF_4), "RocketMQ 4", Action.REPORT, why)
         account.violations.append(told)
@@ -184,8 +187,8 @@ def _of_copies(wishes: Wishes, some: BrokerSet, account: _Account) -> None:
         reason = "a lost disk takes the only copies with it: add slaves with this brokerName; none is added or moved from here"
         violation = Violation(resource, COPIES, f"≥ {least}", str(len(there)), "name servers", Action.REPORT, reason)
         account.violations.append(violation)
-    masters = [server for server in some.servers if server.number == MASTER]
-    slaves = len(some.servers) - len(masters)
+    masters = [server for server in some.servers if server.number == MASTER and not kept_by_dledger(server)]
+    slaves = sum(server.number != MASTER for server in some.servers)
     for master in masters:
         if isinstance(master.in_sync, Unknown):
             account.lacks(master.in_sync, NODES)
@@ -213,11 +216,12 @@ def _of_transactions(wishes: Wishes, some: BrokerSet, account: _Account) -> None
         why = f"broker {some.name}: transactions wait, and are watched for less than hungAfter: whether they end is not known yet"
         account.lacks(Gap(Reason.FIRST_READING, why), resource)
     if found.given_up:
-        reason = (
-            "dropped, as nobody answered transactionCheckMax questions: look in TRANS_CHECK_MAX_TIME_TOPIC and at the producers"
-        )
+        reason = said_of_dropped(wishes, found.dropped)
         told = "some in the last hour"
         account.violations.append(Violation(resource, GIVEN_UP, "0", told, "TRANS_CHECK_MAX_TIME_TOPIC", Action.REPORT, reason))
+    if asked.resumes and isinstance(found.dropped, Unknown):
+        account.lacks(found.dropped, Resource.HALF_MESSAGE)
+    account.changes += resumable(wishes, some)
 
 
 def _of_groups(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals, account: _Account) -> None:
@@ -228,7 +232,7 @@ def _of_groups(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals, accoun
         for told in (some.readers, some.retries):
             if isinstance(told, Unknown):
                 account.lacks(told, EVERYTHING)
-    for group, by_set in sorted(group_retries(wishes, sets).items()):
+    for group, by_set in sorted(group_retries(sets).items()):
         unmet = {name: value for name, value in by_set.items() if need.met_by(str(value)) is False}
         rival = _rival(rivals, f"group {group}", RETRIES, wishes.name)
         if not unmet and rival is None:
@@ -243,7 +247,10 @@ def _of_groups(wishes: Wishes, sets: Sequence[BrokerSet], rivals: Rivals, accoun
             account.changes.append(Change(group, RETRIES, need.value, found, "group"))
 
 
-def _warnings(wishes: Wishes) -> Iterator[str]:
+def _warnings(wishes: Wishes, topics: Set[str] | None) -> Iterator[str]:
+    """``topics`` are those that it speaks of, None where not all are known."""
+    if topics is not None:
+        yield from unmatched(wishes, topics)
     if wishes.flush == "Sync" and (wishes.min_in_sync or 1) < 2:
         yield "flush Sync alone keeps messages on one disk: a lost disk loses them; add replication with minInSync 2"
     if wishes.kept_for is not None:
@@ -272,8 +279,10 @@ def _unproven(wishes: Wishes, sets: Sequence[BrokerSet]) -> Iterator[str]:
         for some in sets
         for server in some.servers
     )
-    if wishes.clean and controlled:
+    if (wishes.clean or copies_asked(wishes) is not None) and controlled:
         yield "uncleanElection: controllers decide (enableElectUncleanMaster), and are not asked"
+    if copies_asked(wishes) is not None and any(kept_by_dledger(server) for some in sets for server in some.servers):
+        yield "replication: DLedger acknowledges once most of its peers have a message, and tells nobody which of them keep up"
 
 
 __all__ = ["COPIES", "FOLLOWING", "GIVEN_UP", "HALF", "ROLE", "SYNC_MASTER", "judge"]

@@ -73,17 +73,18 @@ def copies_asked(wishes: Wishes) -> int | None:
 def needs(wishes: Wishes, server: Server) -> Iterator[Need]:
     """All that a policy asks of a broker whose configuration is known."""
     assert not isinstance(server.config, Unknown), "what is not known is not compared"
-    yield from _of_disk(wishes, server)
+    alone = not _true(server.config, "enableDLegerCommitLog")  # see dledger
+    yield from _of_disk(wishes, server, alone=alone)
     if server.takes_messages or _true(server.config, "enableControllerMode"):
-        yield from _of_copies(wishes, server, server.config)
-        yield from _of_transactions(wishes)
+        yield from _of_copies(wishes, server, server.config) if alone else ()
+        yield from _of_transactions(wishes, server.config)
 
 
-def _of_disk(wishes: Wishes, server: Server) -> Iterator[Need]:
-    if wishes.flush == "Sync":
+def _of_disk(wishes: Wishes, server: Server, *, alone: bool) -> Iterator[Need]:
+    if wishes.flush == "Sync" and alone:
         trap = "acknowledged before it is on the disk; never change it live, sends would fail"
         yield Need(Requirement("flushDiskType", Relation.EXACTLY, "SYNC_FLUSH"), trap)
-    if wishes.flush in ("Sync", "Async") and server.takes_messages:
+    if wishes.flush in ("Sync", "Async") and server.takes_messages and alone:
         yield Need(Requirement("transientStorePoolEnable", Relation.EXACTLY, "false"), _MEMORY)
     if wishes.kept_for is not None:
         need = Requirement("fileReservedTime", Relation.AT_LEAST, str(ceil(wishes.kept_for / HOUR)))
@@ -125,7 +126,7 @@ def _too_few(server: Server, wanted: int) -> str | None:
     return None
 
 
-def _of_transactions(wishes: Wishes) -> Iterator[Need]:
+def _of_transactions(wishes: Wishes, config: Mapping[str, str]) -> Iterator[Need]:
     asked = wishes.transactions
     if asked is None:
         return
@@ -134,7 +135,10 @@ def _of_transactions(wishes: Wishes) -> Iterator[Need]:
         yield Need(need, "milliseconds before a producer is first asked what becomes of a half message", live=True)
     if asked.check_interval is not None:
         need = Requirement("transactionCheckInterval", Relation.AT_MOST, str(int(asked.check_interval * 1000)))
-        yield Need(need, "milliseconds between two questions; it counts from the next one on", live=True)
+        if IN_SYNC_REPLICAS in config:
+            yield Need(need, "milliseconds between two questions; it counts from the next one on", live=True)
+        else:
+            yield Need(need, "milliseconds between two questions; RocketMQ 4 looks at it only when it starts")
     if asked.check_max is not None:
         need = Requirement("transactionCheckMax", Relation.AT_LEAST, str(asked.check_max))
         yield Need(need, "after so many questions without an answer a half message is dropped", live=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from floodwarden.core.delivery.rocketmq.found import BrokerSet, TopicOn
@@ -32,18 +33,30 @@ def is_system(topic: str) -> bool:
     return _SYSTEM.fullmatch(topic) is not None
 
 
-def matched(wishes: Wishes, some: BrokerSet) -> dict[str, TopicOn]:
-    """The topics on a set that a policy speaks of; none where they are not known."""
-    if isinstance(some.topics, Unknown):
-        return {}
-    return {name: topic for name, topic in some.topics.items() if not is_system(name) and wishes.matches(name)}
+def views(policies: Collection[Wishes], sets: Sequence[BrokerSet]) -> dict[str, tuple[BrokerSet, ...]]:
+    """What each policy, by its name, is about: the sets that hold a topic that it speaks of, each with these topics alone, and
+    those of which the topics are not known."""
+    known = {some.name: some.topics for some in sets if not isinstance(some.topics, Unknown)}
+    names = {name for topics in known.values() for name in topics if not is_system(name)}
+    found: dict[str, tuple[BrokerSet, ...]] = {}
+    for wishes in policies:
+        speaks_of = sorted(wishes.among(names))
+        on = {where: {name: topics[name] for name in speaks_of if name in topics} for where, topics in known.items()}
+        limited = (replace(some, topics=on[some.name]) if some.name in known else some for some in sets)
+        found[wishes.name] = tuple(some for some in limited if some.topics)
+    return found
 
 
-def of_topics(wishes: Wishes, sets: Sequence[BrokerSet]) -> Iterator[Violation]:
+def held(some: BrokerSet) -> Mapping[str, TopicOn]:
+    """The topics on a set; none where they are not known."""
+    return {} if isinstance(some.topics, Unknown) else some.topics
+
+
+def of_topics(sets: Sequence[BrokerSet]) -> Iterator[Violation]:
     """What is told of topics, and never changed."""
     places: dict[str, dict[str, TopicOn]] = defaultdict(dict)
     for some in sets:
-        for name, topic in matched(wishes, some).items():
+        for name, topic in held(some).items():
             places[name][some.name] = topic
     for name, on in sorted(places.items()):
         yield from _of_perm(name, on)
@@ -83,13 +96,13 @@ def retries_asked(wishes: Wishes) -> Requirement | None:
     return None if limit is None else Requirement(RETRIES, Relation.AT_MOST, str(limit))
 
 
-def group_retries(wishes: Wishes, sets: Sequence[BrokerSet]) -> dict[str, dict[str, int]]:
+def group_retries(sets: Sequence[BrokerSet]) -> dict[str, dict[str, int]]:
     """retryMaxTimes of the groups that read a matched topic: group → set."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for some in sets:
         if isinstance(some.readers, Unknown) or isinstance(some.retries, Unknown):
             continue
-        for topic in matched(wishes, some):
+        for topic in held(some):
             for group in some.readers.get(topic, ()):
                 if group in some.retries and not _SYSTEM_GROUP.fullmatch(group):
                     found[group][some.name] = some.retries[group]
