@@ -61,6 +61,7 @@ class FakeManagement:
             "nodes": NODES,
             "overview": OVERVIEW,
             "exchanges": [],
+            "bindings": [],
             "operator-policies": [],
             "channels": [],
             "vhosts": [],

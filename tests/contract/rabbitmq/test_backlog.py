@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -153,25 +154,33 @@ async def test_declared_again_between_two_looks(rabbit: RealRabbit, broker: Rabb
     assert reading_of(after, queue).incarnations != reading_of(before, queue).incarnations
 
 
-STREAMS = {"stream": "is a stream", "super stream": "is a super stream"}
-
-
-@pytest.mark.parametrize("kind", STREAMS)
-async def test_streams(rabbit: RealRabbit, broker: RabbitBroker, kind: str) -> None:
-    """They are not missing, and not watched: what their consumers have processed is told nowhere."""
+async def test_streams(rabbit: RealRabbit, broker: RabbitBroker) -> None:
+    """One is not missing, and not watched: what its consumers have processed is told nowhere."""
     queue = rabbit.queue("stream")
-    if kind == "super stream":
-        name = f"super-{queue}"
-        with rabbit.channel() as channel:
-            channel.exchange_declare(name, "direct", durable=True, arguments={"x-super-stream": True})
-            channel.queue_bind(queue, name, "0")
-        queue = name
     snapshot = await broker.observe([watching(queue)])
     found = found_of(snapshot, queue)
     assert isinstance(found, Unknown)
     assert found.reason is UnknownReason.UNSUPPORTED
-    assert STREAMS[kind] in found.detail
+    assert "is a stream" in found.detail
     assert not reading_of(snapshot, queue).competing
+
+
+async def test_super_streams(rabbit: RealRabbit, broker: RabbitBroker) -> None:
+    """The same, with a partition for each stream that rabbitmqctl finds bound to it: no more replicas than that have work."""
+    streams = [rabbit.queue("stream") for _ in range(3)]
+    name = f"super-{streams[0]}"
+    with rabbit.channel() as channel:
+        channel.exchange_declare(name, "direct", durable=True, arguments={"x-super-stream": True})
+        for number, queue in enumerate(streams):
+            channel.queue_bind(queue, name, str(number), {"x-stream-partition-order": number})
+    printed = rabbit.tool("rabbitmqctl", "list_bindings", "--quiet", "--formatter", "json", "source_name", "destination_name")
+    bound = {one["destination_name"] for one in json.loads(printed) if one["source_name"] == name}
+    assert bound == set(streams)
+    reading = reading_of(await broker.observe([watching(name)]), name)
+    assert {partition.topic for partition in reading.partitions} == bound
+    assert {type(found) for found in reading.partitions.values()} == {Unknown}
+    assert not reading.competing
+    assert not reading.missing_topics
 
 
 async def test_requests_do_not_grow_with_queues(rabbit: RealRabbit, broker: RabbitBroker) -> None:

@@ -2,7 +2,8 @@
 
 Implements ``brokers.base.Broker``. A subscription names queues, each a topic with one partition; its group has no name and is
 all who consume from them. Requests per sweep: one for all queues, one for all consumers where members are asked for; every few
-seconds one for nodes, and one for exchanges while a queue is missing, since it may be a super stream; seldom the overview.
+seconds one for nodes, and one for exchanges while a queue is missing, since it may be a super stream, with one more for the
+bindings if it is; seldom the overview.
 
 All queues come in one answer, about 300 bytes each, which the broker keeps for five times as long as it took to make: pages would
 be cut at different moments. With disable_stats and enable_queue_totals it would be made without statistics, but tells nothing of
@@ -19,7 +20,7 @@ from typing import Any, Final, TypeVar
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq import consumers, queues
 from floodwarden.brokers.rabbitmq.access import Access
-from floodwarden.brokers.rabbitmq.cluster import Cluster
+from floodwarden.brokers.rabbitmq.cluster import Cluster, SuperStream
 from floodwarden.brokers.rabbitmq.consumers import Consumers
 from floodwarden.brokers.rabbitmq.management import Management
 from floodwarden.brokers.rabbitmq.queues import Entry, Seen
@@ -64,7 +65,7 @@ class RabbitBroker:
         seen = await self._see(names)
         asked = {query.subscription for query in queries if query.members}
         found = await self._found() if asked else None
-        await self._cluster.refresh(look_for_super_streams=None in seen.values())
+        await self._cluster.refresh([name for name, one in seen.items() if one is None])
         self._last = {
             subscription: self._read(subscription, seen, found if subscription in asked else None)
             for subscription in subscriptions
@@ -117,22 +118,24 @@ class RabbitBroker:
         return parts, _reading(dict(zip(names, told, strict=True)), group)
 
 
-def _reading(told: Mapping[str, Seen | Unknown | None], group: Group | Unknown | None) -> Reading | Unknown:
-    """A reading of these queues; None is one that does not exist, Unknown a super stream."""
+def _reading(told: Mapping[str, Seen | SuperStream | None], group: Group | Unknown | None) -> Reading | Unknown:
+    """A reading of these queues; None is one that does not exist. A super stream has a partition for each of its streams."""
     if not told:
         return Unknown(UnknownReason.UNSUPPORTED, "RabbitMQ has no groups to find queues by; name them in the subscription")
     seen = {name: one for name, one in told.items() if isinstance(one, Seen)}
-    partitions: dict[Partition, Offsets | Unknown] = {}
-    for name, one in told.items():
-        if one is not None:
-            partitions[Partition(name, 0)] = one.offsets if isinstance(one, Seen) else one
+    partitions: dict[Partition, Offsets | Unknown] = {Partition(name, 0): one.offsets for name, one in seen.items()}
+    for one in told.values():
+        if isinstance(one, SuperStream):
+            if not one.partitions:
+                return one.lag  # a partition in its place would be a ceiling that nobody knows
+            partitions.update({Partition(stream, 0): one.lag for stream in one.partitions})
     return Reading(
         partitions=partitions,
         incarnations={name: str(one.incarnation) for name, one in seen.items()},
         missing_topics=frozenset(name for name, one in told.items() if one is None),
         group=group,
         # With one that has a single consumer at a time, no more consumers than queues are sure to have work.
-        competing=not any(isinstance(one, Unknown) or (one is not None and one.single) for one in told.values()),
+        competing=not any(isinstance(one, SuperStream) or (one is not None and one.single) for one in told.values()),
         taken=max((one.taken for one in seen.values() if isinstance(one.offsets, Offsets)), default=None),
     )
 

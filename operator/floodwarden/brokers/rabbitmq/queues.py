@@ -41,6 +41,8 @@ QUIET_SECONDS: Final = 6.0  # a sample every 5 s, and some time to come through
 # A queue of which only acknowledgements move has not told its length yet, unless its interval is longer than any sensible one.
 LONGEST_INTERVAL: Final = 60.0
 LONGEST_SETTLING: Final = 30.0  # for a new leader to tell the length
+# What it tells of consumers of streams is what was sent to them: see hack/adr/0010-lag-of-streams.md.
+NOT_TOLD: Final = "the management API does not tell what consumers of streams have processed; watch a classic or a quorum queue"
 LARGEST: Final = 2**60  # nobody counts so many messages; sums of four still are what core counts with
 _GOOD: Final = ("ack", "deliver_no_ack", "get_no_ack")
 _NOT_RUNNING: Final = frozenset({"down", "stopped", "crashed", "minority", "terminated"})
@@ -205,10 +207,7 @@ class _Queue:
 def decode(name: str, entry: Entry) -> Told | Unknown:
     """What an entry of the answer says of a queue; Unknown where that is not its length and its counters."""
     if entry.get("type") == "stream":
-        # /api/stream/consumers has the offset last sent to each consumer that is connected now; what consumers stored themselves
-        # is told since RabbitMQ 4 only, for one stream at a time (/api/stream/{vhost}/{name}/tracking).
-        why = "the management API does not tell what consumers of streams have processed; watch a classic or a quorum queue"
-        return Unknown(UnknownReason.UNSUPPORTED, f"{name} is a stream: {why}")
+        return Unknown(UnknownReason.UNSUPPORTED, f"{name} is a stream: {NOT_TOLD}")
     state, leader = entry.get("state"), entry.get("leader", entry.get("node"))
     down = state if isinstance(state, str) and state in _NOT_RUNNING else None
     if down or ("leader" in entry and not leader):
