@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq import RabbitSettings, answers
 from floodwarden.core.delivery.rabbitmq.found import (
+    Binding,
     ChannelFound,
     ConsumerFound,
+    ExchangeFound,
     NodeFound,
     OperatorPolicy,
     QueueFound,
@@ -49,7 +51,14 @@ async def test_all_that_is_read(fake: FakeManagement, adapter: RabbitSettings) -
         ],
         "operator-policies": [{"name": "op", **BODY}],
         "nodes": [{"name": "rabbit@b", "running": False}, {**NODE, "mem_alarm": True, "partitions": ["rabbit@b"]}],
-        "exchanges": [{"name": ""}, {"name": "dead"}],
+        "exchanges": [
+            {"name": "", "type": "direct", "arguments": {}},
+            {"name": "dead", "type": "topic", "arguments": {"alternate-exchange": "rest"}, "policy": "p"},
+        ],
+        "bindings": [
+            {"source": "", "destination": "orders", "destination_type": "queue", "routing_key": "orders"},
+            {"source": "dead", "destination": "rest", "destination_type": "exchange", "routing_key": "#"},
+        ],
         "consumers": [
             consumer(),
             consumer("other"),
@@ -86,7 +95,8 @@ async def test_all_that_is_read(fake: FakeManagement, adapter: RabbitSettings) -
         NodeFound("rabbit@a", memory_alarm=True, apart=("rabbit@b",)),
         NodeFound("rabbit@b", running=False, memory_alarm=None, disk_alarm=None),
     )
-    assert found.exchanges == frozenset({"", "dead"})
+    assert found.exchanges == {"": ExchangeFound(""), "dead": ExchangeFound("dead", "topic", "rest", "p")}
+    assert found.bindings == {"": [Binding("orders", "orders")], "dead": [Binding("#", "rest", to_queue=False)]}
     assert found.consumers == (
         ConsumerFound("orders", "10.0.0.7:1", "app", True, 0),
         ConsumerFound("orders", "a new connection", "not known", False, 10),
@@ -132,11 +142,11 @@ async def test_what_is_read_back_belongs_to_the_same_audit(fake: FakeManagement,
 async def test_requests(fake: FakeManagement, adapter: RabbitSettings) -> None:
     """As many for a thousand queues and consumers as for one, and none that writes."""
     await adapter.survey(everything)
-    assert adapter.requests == len(fake.asked) == 8
+    assert adapter.requests == len(fake.asked) == 9
     fake.answers["queues"] = [told(f"orders-{number}") for number in range(1000)]
     fake.answers["consumers"] = [consumer(f"orders-{number}") for number in range(1000)]
     assert len((await adapter.survey(everything)).queues) == 1000
-    assert adapter.requests == len(fake.asked) == 16
+    assert adapter.requests == len(fake.asked) == 18
     assert {request.method for request in fake.asked} == {"GET"}
 
 
@@ -144,6 +154,7 @@ PARTS = {
     "operator-policies": "operator_policies",
     "nodes": "nodes",
     "exchanges": "exchanges",
+    "bindings": "bindings",
     "consumers": "consumers",
     "channels": "channels",
     "vhosts": "unroutable",
@@ -271,7 +282,11 @@ REAL: dict[str, tuple[Callable[[Any], object], list[dict[str, Any]]]] = {
     ),
     "operator policies": (answers.operator_policies, [{"name": "op", **BODY}]),
     "nodes": (answers.nodes, [NODE, {"name": "rabbit@b", "running": False}]),
-    "exchanges": (answers.exchanges, [{"name": ""}]),
+    "exchanges": (answers.exchanges, [{"name": "", "type": "direct", "arguments": {"alternate-exchange": "x"}, "policy": None}]),
+    "bindings": (
+        answers.bindings,
+        [{"source": "", "destination": "orders", "destination_type": "queue", "routing_key": "orders"}],
+    ),
     "consumers": (lambda answer: answers.consumers(answer, everything), [consumer()]),
     "channels": (answers.channels, [channel(message_stats={"drop_unroutable_details": {"rate": 0.5}})]),
     "vhosts": (lambda answer: answers.unroutable(answer, "shop", 3), COUNTED),

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pika
 import pytest
@@ -134,12 +135,57 @@ async def test_a_bad_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None
 async def test_a_good_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None:
     """A quorum queue with what is asked for is compliant, and so is a stream where that is enough."""
     queue = rabbit.queue("quorum", x_delivery_limit=5, **SAFE)
+    letters = rabbit.queue()
+    with rabbit.channel() as channel:
+        channel.queue_bind(letters, "amq.fanout")
     stream = rabbit.queue("stream", x_max_age="7D")
     findings = await eventually(auditing(settings, asking(names=(queue,), **EVERYTHING)), known, within=TOLD)
     assert (findings.topics, findings.brokers, findings.violations) == (1, 3, ())
     replicated = asking(names=(stream,), flush="Replicated", factor=3, min_in_sync=2, kept_for=DAY)
     findings = await eventually(auditing(settings, replicated), known, within=TOLD)
     assert (findings.topics, findings.violations) == (1, ())
+
+
+async def test_dead_letters_that_no_queue_gets(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """They vanish on the real queue, and it is told; with a binding for their key they arrive, and nothing is told."""
+    exchange = f"dead-{uuid4().hex[:8]}"
+    with rabbit.channel() as channel:
+        channel.exchange_declare(exchange, "topic")
+    queue = rabbit.queue(x_dead_letter_exchange=exchange, x_dead_letter_routing_key="dead.orders", x_message_ttl=1)
+    letters = rabbit.queue("classic")
+    look = auditing(settings, asking(names=(queue,), dead_letters=True))
+    with rabbit.channel() as channel:
+        channel.queue_bind(letters, exchange, "other.#")
+        findings = await eventually(look, known, within=TOLD)
+        assert told(findings, "dead-letter-exchange").found == f"{exchange}, which leads to no queue with routing key dead.orders"
+        assert len(findings.violations) == 1
+        rabbit.publish(queue, 3)
+        await emptied(rabbit, queue)
+        channel.queue_bind(letters, exchange, "dead.*")
+        assert (await look()).violations == ()
+        rabbit.publish(queue, 2)
+        await emptied(rabbit, queue)
+        assert [channel.basic_get(letters, auto_ack=True)[2] for _ in range(3)] == [b"0", b"1", None]
+
+
+async def emptied(rabbit: RealRabbit, queue: str) -> None:
+    """Wait until a queue has nothing, by its own process."""
+
+    async def count() -> int:
+        with rabbit.channel() as channel:
+            return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+    await eventually(count, lambda left: left == 0, within=TOLD)
+
+
+async def test_the_default_exchange_is_bound_to_each_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """So that dead letters for a queue of that name are known to arrive, and for none are known not to."""
+    letters = rabbit.queue("classic")
+    good = rabbit.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=letters)
+    bad = rabbit.queue(x_dead_letter_exchange="", x_dead_letter_routing_key="nobody")
+    look = auditing(settings, asking(names=(good, bad), dead_letters=True))
+    findings = await eventually(look, known, within=TOLD)
+    assert [one.resource for one in findings.violations] == [f"queue {bad}"]
 
 
 @pytest.mark.usefixtures("clean")
@@ -316,7 +362,7 @@ async def test_requests_do_not_grow_with_queues(rabbit: RealRabbit, settings: Ra
         findings = await auditing(settings, asking(names=tuple(names), **EVERYTHING))()
         assert findings.topics == len(names)
         costs.append(settings.requests - before)
-    assert costs == [8, 8]
+    assert costs == [9, 9]
 
 
 async def test_an_audit_writes_nothing(rabbit: RealRabbit, settings: RabbitSettings) -> None:

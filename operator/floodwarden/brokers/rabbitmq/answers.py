@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from floodwarden.core.delivery.rabbitmq.found import (
     CLASSIC,
+    Binding,
+    Bindings,
     ChannelFound,
     ConsumerFound,
+    ExchangeFound,
     NodeFound,
     OperatorPolicy,
     QueueFound,
@@ -26,7 +30,8 @@ QUEUES: Final = (
 )
 OPERATOR_POLICIES: Final = "name,pattern,apply-to,definition,priority"
 NODES: Final = "name,running,mem_alarm,disk_free_alarm,partitions"
-EXCHANGES: Final = "name"
+EXCHANGES: Final = "name,type,arguments,policy"
+BINDINGS: Final = "source,destination,destination_type,routing_key"
 CONSUMERS: Final = "queue.name,ack_required,prefetch_count,channel_details.connection_name,channel_details.user"
 CHANNELS: Final = (
     "user,confirm,transactional,connection_details.name,message_stats.publish_details.rate"
@@ -123,9 +128,23 @@ def _alarm(entry: Entry, key: str) -> bool | None:
     return _flag(entry, key) if key in entry else None
 
 
-def exchanges(answer: Any) -> frozenset[str]:
-    """The names of all exchanges; that of the default one is empty."""
-    return frozenset(_text(entry, "name") for entry in _entries(answer))
+def exchanges(answer: Any) -> dict[str, ExchangeFound]:
+    """All exchanges, by name; that of the default one is empty."""
+    return {one.name: one for one in map(_exchange, _entries(answer))}
+
+
+def _exchange(entry: Entry) -> ExchangeFound:
+    alternate = _name(_part_if_any(entry, "arguments"), "alternate-exchange")
+    return ExchangeFound(_text(entry, "name"), _text(entry, "type"), alternate, _name(entry, "policy"))
+
+
+def bindings(answer: Any) -> Bindings:
+    """All bindings, by the exchange they come from; each queue is bound to the default one."""
+    found: dict[str, list[Binding]] = defaultdict(list)
+    for entry in _entries(answer):
+        to_queue = _text(entry, "destination_type") == "queue"
+        found[_text(entry, "source")].append(Binding(_text(entry, "routing_key"), _text(entry, "destination"), to_queue))
+    return dict(found)
 
 
 def consumers(answer: Any, wanted: Callable[[str], bool]) -> tuple[ConsumerFound, ...]:

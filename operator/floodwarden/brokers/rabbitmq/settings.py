@@ -1,6 +1,6 @@
 """What keeps messages on a virtual host of RabbitMQ, read for an audit; operator policies of ours are written.
 
-Implements ``brokers.base.DeliveryBroker``; ``core.delivery.rabbitmq`` judges. An audit takes eight requests, however many queues,
+Implements ``brokers.base.DeliveryBroker``; ``core.delivery.rabbitmq`` judges. An audit takes nine requests, however many queues,
 clients and nodes there are: members of quorum queues and streams come with the queues.
 """
 
@@ -81,6 +81,7 @@ class RabbitSettings:
             operator_policies=policies,
             nodes=nodes,
             exchanges=await part(answers.exchanges, "exchanges", vhost, columns=answers.EXCHANGES),
+            bindings=await part(answers.bindings, "bindings", vhost, columns=answers.BINDINGS),
             consumers=consumers,
             channels=channels if rates or isinstance(channels, Unknown) else _NO_RATES,
             unroutable=unroutable,

@@ -138,6 +138,7 @@ UNREAD = {
     "members": (found(replace(SAFE, members=GONE)), {"queue orders"}),
     "who of them is there": (found(replace(SAFE, online=GONE)), {"queue orders"}),
     "exchanges": (found(SAFE, exchanges=GONE), {"queue orders"}),
+    "bindings": (found(SAFE, bindings=GONE), {"queue orders"}),
     "consumers": (found(SAFE, consumers=GONE), {"queue orders"}),
     "nodes": (found(SAFE, nodes=GONE), {NODES}),
     "channels": (found(SAFE, channels=GONE), {HOST}),
@@ -183,5 +184,5 @@ def test_a_queue_that_was_just_declared() -> None:
 
 def test_what_is_not_known_and_not_asked_for() -> None:
     """It is not missed."""
-    seen = found(queue(), exchanges=GONE, consumers=GONE, channels=GONE, unroutable=GONE, operator_policies=GONE)
+    seen = found(queue(), exchanges=GONE, bindings=GONE, consumers=GONE, channels=GONE, unroutable=GONE, operator_policies=GONE)
     assert judged(asking(factor=3), seen).gaps == ()

@@ -70,6 +70,28 @@ class OperatorPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeFound:
+    """One exchange; that by default has an empty name. ``alternate`` gets what no binding fits; a ``policy`` may name one too."""
+
+    name: str
+    kind: str = "direct"
+    alternate: str | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where an exchange sends messages of a key: to a queue, or to another exchange."""
+
+    key: str
+    destination: str
+    to_queue: bool = True
+
+
+Bindings = Mapping[str, Sequence[Binding]]  # by the exchange they come from
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFound:
     """One node. An alarm is None while the node does not tell; ``apart`` are those that it has lost sight of."""
 
@@ -124,13 +146,14 @@ class Unroutable:
 
 @dataclass(frozen=True, slots=True)
 class QueuesFound:
-    """One virtual host, queues and operator policies by name. ``cluster`` is the id that the nodes have in common."""
+    """One virtual host, queues, operator policies and exchanges by name. ``cluster`` is the id that the nodes have in common."""
 
     vhost: str
     queues: Mapping[str, QueueFound | Unknown]
     operator_policies: Mapping[str, OperatorPolicy] | Unknown
     nodes: tuple[NodeFound, ...] | Unknown
-    exchanges: frozenset[str] | Unknown
+    exchanges: Mapping[str, ExchangeFound] | Unknown
+    bindings: Bindings | Unknown
     consumers: tuple[ConsumerFound, ...] | Unknown
     channels: tuple[ChannelFound, ...] | Unknown
     unroutable: Unroutable | Unknown

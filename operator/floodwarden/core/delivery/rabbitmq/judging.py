@@ -29,7 +29,7 @@ from floodwarden.core.delivery.rabbitmq.found import (
     resource_of,
 )
 from floodwarden.core.delivery.rabbitmq.operator_policies import LIMIT, Disputes, speaks_of
-from floodwarden.core.delivery.rabbitmq.rules import EXCHANGE, keeps, of_queue
+from floodwarden.core.delivery.rabbitmq.rules import EXCHANGE, keeps, lead_nowhere, of_queue
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES, Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes
@@ -274,4 +274,4 @@ def _has_no_dead_letters(queue: QueueFound, found: QueuesFound) -> bool:
     exchange = held(queue, EXCHANGE, found.operators).value
     if exchange is None:
         return not isinstance(queue.effective, Unknown)
-    return not isinstance(found.exchanges, Unknown) and exchange not in found.exchanges
+    return lead_nowhere(queue, found)
