@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -16,17 +14,15 @@ from pika.adapters.blocking_connection import BlockingChannel
 from floodwarden.brokers.rabbitmq import RabbitSettings
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.survey import Change
-from floodwarden.core.delivery.violations import Action, Violation
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.violations import Action
 from floodwarden.core.observation import Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
+from tests.contract.rabbitmq.auditing import TOLD, auditing, has, known, operator_policies, told
 from tests.contract.rabbitmq.real_rabbit import RealRabbit
 from tests.support.delivery import DAY, the
 from tests.support.virtual_host import asking, of
 
 LOST = 2
-# Queues, channels and nodes each tell every five seconds what there is.
-TOLD = 30.0
 EVERYTHING: dict[str, Any] = {
     "factor": 3,
     "min_in_sync": 2,
@@ -47,64 +43,10 @@ SAFE: dict[str, Any] = {
 
 
 @pytest.fixture
-async def settings(rabbit: RealRabbit) -> AsyncIterator[RabbitSettings]:
-    """An adapter that comes as an administrator."""
-    made = RabbitSettings(rabbit.access())
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def clean(rabbit: RealRabbit) -> Iterator[None]:
-    """Operator policies are gone after the test."""
-    yield
-    for policy in operator_policies(rabbit):
-        rabbit.tool("rabbitmqctl", "clear_operator_policy", policy)
-
-
-@pytest.fixture
 def whole(rabbit: RealRabbit) -> Iterator[None]:
     """All nodes run again after the test."""
     yield
     rabbit.brokers("start", "rabbitmq", str(LOST))
-
-
-def auditing(settings: RabbitSettings, *policies: Wishes) -> Callable[[], Awaitable[Findings]]:
-    """One audit after the other, of the first of these policies, for ``eventually``."""
-
-    async def look() -> Findings:
-        found = await settings.survey(lambda name: any(one.matches(name) for one in policies))
-        return settings.judge(found, policies)[policies[0].name]
-
-    return look
-
-
-def known(findings: Findings) -> bool:
-    """Whether the queues have told all that is asked for, which takes some seconds after their declaration."""
-    return not findings.gaps
-
-
-def has(setting: str) -> Callable[[Findings], bool]:
-    """Whether a setting differs, for ``eventually``."""
-    return lambda findings: any(one.setting == setting for one in findings.violations)
-
-
-def told(findings: Findings, setting: str) -> Violation:
-    """The one difference of a setting."""
-    return the([one for one in findings.violations if one.setting == setting])
-
-
-def operator_policies(rabbit: RealRabbit) -> dict[str, Any]:
-    """The operator policies as rabbitmqctl lists them, by name."""
-    printed = rabbit.tool("rabbitmqctl", "list_operator_policies", "--quiet", "--formatter", "json")
-    return {one["name"]: one | {"definition": json.loads(one["definition"])} for one in json.loads(printed)}
-
-
-def effective(rabbit: RealRabbit, queue: str) -> dict[str, int]:
-    """What policy and operator policy come to, by RabbitMQ itself."""
-    found = f'{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{rabbit.facts["vhost"]}">>, queue, <<"{queue}">>))'
-    said = rabbit.tool("rabbitmqctl", "eval", f"{found}, rabbit_policy:effective_definition(Q).")
-    return {key: int(value) for key, value in re.findall(r'<<"([^"]+)">>,\s*(\d+)', said)}
 
 
 @contextmanager
@@ -186,84 +128,6 @@ async def test_the_default_exchange_is_bound_to_each_queue(rabbit: RealRabbit, s
     look = auditing(settings, asking(names=(good, bad), dead_letters=True))
     findings = await eventually(look, known, within=TOLD)
     assert [one.resource for one in findings.violations] == [f"queue {bad}"]
-
-
-@pytest.mark.usefixtures("clean")
-async def test_policies_are_told_as_rabbitmqctl_merges_them(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """Of policy and operator policy the smaller number holds, and it is said whose it is."""
-    queue = rabbit.queue()
-    rabbit.tool("rabbitmqctl", "set_policy", queue, f"^{queue}$", '{"message-ttl": 90000, "delivery-limit": 7}')
-    rabbit.tool("rabbitmqctl", "set_operator_policy", "platform", f"^{queue}$", '{"message-ttl": 60000, "delivery-limit": 9}')
-    try:
-        look = auditing(settings, asking(names=(queue,), kept_for=DAY, delivery_limit=5))
-        findings = await eventually(look, has("message-ttl"), within=TOLD)
-        merged = effective(rabbit, queue)
-    finally:
-        rabbit.tool("rabbitmqctl", "clear_policy", queue)
-    assert merged == {"message-ttl": 60000, "delivery-limit": 7}
-    ttl, limit = told(findings, "message-ttl"), told(findings, "delivery-limit")
-    assert (ttl.found, ttl.where) == ("60000 (1m)", "operator policy platform")
-    assert (limit.found, limit.where, limit.action) == ("7", f"policy {queue}", Action.OWNER)
-
-
-@pytest.mark.usefixtures("clean")
-async def test_an_enforced_limit(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """It is there by rabbitmqctl, RabbitMQ acts on it, and it is taken away without a trace."""
-    queue, other = rabbit.queue(x_dead_letter_exchange="amq.fanout"), rabbit.queue()
-    policy = asking(f"shop/{queue}", names=(f"{queue[:-1]}?",), exclude=(other,), delivery_limit=2)
-    name = f"floodwarden:{policy.name}"
-    findings = await eventually(auditing(settings, policy), known, within=TOLD)
-    assert told(findings, "delivery-limit").action is Action.REPAIR
-    assert await settings.write(findings.changes) == {}
-    assert operator_policies(rabbit)[name]["definition"] == {"delivery-limit": 2}
-    assert effective(rabbit, queue) == {"delivery-limit": 2}
-    assert not effective(rabbit, other)
-    findings = await auditing(settings, policy)()
-    assert (findings.violations, findings.changes, findings.gaps) == ((), (), ())
-    assert deliveries(rabbit, queue) == 3
-    asks_no_more = asking(policy.name, names=policy.names, factor=1)
-    gone = (await auditing(settings, asks_no_more)()).changes
-    assert [(change.name, change.value) for change in gone] == [(name, None)]
-    assert await settings.write(gone) == {}
-    assert operator_policies(rabbit) == {}
-    assert not effective(rabbit, queue)
-    assert await settings.write(gone) == {}
-
-
-def deliveries(rabbit: RealRabbit, queue: str) -> int:
-    """How often a message is delivered that is always given back."""
-    rabbit.publish(queue, 1)
-    with rabbit.channel() as channel:
-        for count in range(100):
-            method = channel.basic_get(queue)[0]
-            if method is None:
-                return count
-            channel.basic_nack(method.delivery_tag, requeue=True)
-    return 100
-
-
-@pytest.mark.usefixtures("clean")
-async def test_the_owners_operator_policy(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """It is neither replaced nor overruled, whatever its priority is; the queue beside it gets ours."""
-    owned, free = rabbit.queue(), rabbit.queue()
-    rabbit.tool("rabbitmqctl", "set_operator_policy", "--priority", "-5", "platform", f"^{owned}$", '{"expires": 86400000}')
-    before = operator_policies(rabbit)
-    look = auditing(settings, asking(names=(owned, free), delivery_limit=5))
-    findings = await eventually(look, lambda seen: known(seen) and told_of(seen, owned).action is Action.OWNER, within=TOLD)
-    assert "operator policy platform has this queue" in told_of(findings, owned).reason
-    assert await settings.write(findings.changes) == {}
-    after = operator_policies(rabbit)
-    assert after["platform"] == before["platform"]
-    assert after["floodwarden:shop/orders"]["priority"] == -6
-    assert effective(rabbit, owned) == {"expires": 86400000}
-    assert effective(rabbit, free) == {"delivery-limit": 5}
-    findings = await look()
-    assert ([one.resource for one in findings.violations], findings.changes) == ([f"queue {owned}"], ())
-
-
-def told_of(findings: Findings, queue: str) -> Violation:
-    """The one difference of a queue."""
-    return the(of(findings, f"queue {queue}"))
 
 
 async def test_clients(rabbit: RealRabbit, settings: RabbitSettings) -> None:

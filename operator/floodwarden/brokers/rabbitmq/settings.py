@@ -19,7 +19,7 @@ from floodwarden.brokers.rabbitmq.management import Management
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.rabbitmq.found import OURS, QUORUM, QueueFound, QueuesFound, Unroutable
 from floodwarden.core.delivery.rabbitmq.judging import judge
-from floodwarden.core.delivery.rabbitmq.operator_policies import KIND, SETTING
+from floodwarden.core.delivery.rabbitmq.operator_policies import KIND, SETTING, made
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Unknown, UnknownReason
@@ -92,6 +92,10 @@ class RabbitSettings:
     def judge(self, found: QueuesFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> Mapping[str, Findings]:
         """See ``DeliveryBroker.judge``."""
         return judge(found, policies, beside)
+
+    def made(self, found: QueuesFound) -> Mapping[str, Change]:
+        """See ``DeliveryBroker.made``."""
+        return made(found.operators)
 
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         """See ``DeliveryBroker.write``: operator policies of ours only. Ends within 30 seconds."""
