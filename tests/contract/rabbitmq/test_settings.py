@@ -50,11 +50,16 @@ def whole(rabbit: RealRabbit) -> Iterator[None]:
 
 
 @contextmanager
-def careless(rabbit: RealRabbit) -> Iterator[BlockingChannel]:
-    """A channel without publisher confirms."""
-    connection = pika.BlockingConnection(pika.URLParameters(f"{rabbit.urls[0]}?heartbeat=0"))
+def named(rabbit: RealRabbit, name: str, *, confirms: bool = False) -> Iterator[BlockingChannel]:
+    """A channel of a connection that its program gave a name, with publisher confirms or without."""
+    parameters = pika.URLParameters(f"{rabbit.urls[0]}?heartbeat=0")
+    parameters.client_properties = {"connection_name": name}
+    connection = pika.BlockingConnection(parameters)
     try:
-        yield connection.channel()
+        channel = connection.channel()
+        if confirms:
+            channel.confirm_delivery()
+        yield channel
     finally:
         connection.close()
 
@@ -131,10 +136,10 @@ async def test_the_default_exchange_is_bound_to_each_queue(rabbit: RealRabbit, s
 
 
 async def test_clients(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """A consumer without acknowledgements, one without a bound, and a publisher without confirms are named."""
+    """A consumer without acknowledgements, one without a bound, and a publisher without confirms are named, by no port."""
     queue = rabbit.queue()
     policy = asking(names=(queue,), acks="All", acknowledged_late=True, prefetch=10)
-    with careless(rabbit) as channel, rabbit.channel(1) as greedy, careless(rabbit) as publisher:
+    with named(rabbit, "hasty") as channel, rabbit.channel(1) as greedy, named(rabbit, "reports") as publisher:
         channel.basic_consume(queue, lambda *_: None, auto_ack=True)
         greedy.basic_consume(queue, lambda *_: None)
         audit = auditing(settings, policy)
@@ -144,21 +149,34 @@ async def test_clients(rabbit: RealRabbit, settings: RabbitSettings) -> None:
                 publisher.basic_publish("", queue, b"x")
             return await audit()
 
-        settled = {"consumer acknowledgement", "prefetch", "publisher confirms"}
-        findings = await eventually(look, lambda seen: {one.setting for one in seen.violations} == settled, within=TOLD)
-        names = {who: name_of(one) for who, one in (("channel", channel), ("greedy", greedy), ("publisher", publisher))}
-    assert told(findings, "consumer acknowledgement").found == f"automatic for 1 of 2: {names['channel']}"
-    assert told(findings, "prefetch").found == f"unbounded for 1 of 2: {names['greedy']}"
-    assert told(findings, "publisher confirms").found == f"not used by {names['publisher']}"
+        at = "127.0.0.1 (user application)"
+        settled = {
+            ("consumer acknowledgement", f"automatic for 1 of 2: hasty at {at}"),
+            ("prefetch", f"unbounded for 1 of 2: {at}"),
+            ("publisher confirms", f"not used by reports at {at}"),
+        }
+        await eventually(look, lambda seen: {(one.setting, one.found) for one in seen.violations} == settled, within=TOLD)
 
 
-def name_of(channel: BlockingChannel) -> str:
-    """A connection as RabbitMQ calls it, with its user."""
-    ours, theirs = (
-        channel.connection._impl._transport._sock.getsockname(),
-        channel.connection._impl._transport._sock.getpeername(),
-    )
-    return f"{ours[0]}:{ours[1]} -> {theirs[0]}:{theirs[1]} (user application)"
+async def test_a_publisher_that_sends_seldom(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """It is told when it has gone as well, in the same words, until it comes back with confirms."""
+    queue, name = rabbit.queue(), f"reports-{uuid4().hex[:8]}"
+    look = auditing(settings, asking(names=(queue,), acks="All"))
+    await eventually(look, known, within=TOLD)
+    with named(rabbit, name) as channel:
+        channel.basic_publish("", queue, b"x")
+        before = await eventually(look, has("publisher confirms"), within=TOLD)
+
+    async def gone() -> str:
+        assert (await look()).violations == before.violations
+        return rabbit.tool("rabbitmqctl", "list_connections", "--quiet", "client_properties")
+
+    await eventually(gone, lambda listed: name not in listed, within=TOLD)
+    with named(rabbit, name) as channel:
+        await eventually(gone, lambda listed: name in listed, within=TOLD)
+    with named(rabbit, name, confirms=True) as channel:
+        channel.basic_publish("", queue, b"x")
+        await eventually(look, lambda seen: not seen.violations, within=TOLD)
 
 
 async def test_messages_that_no_queue_takes(rabbit: RealRabbit, settings: RabbitSettings) -> None:
@@ -226,7 +244,7 @@ async def test_requests_do_not_grow_with_queues(rabbit: RealRabbit, settings: Ra
         findings = await auditing(settings, asking(names=tuple(names), **EVERYTHING))()
         assert findings.topics == len(names)
         costs.append(settings.requests - before)
-    assert costs == [9, 9]
+    assert costs == [10, 10]
 
 
 async def test_an_audit_writes_nothing(rabbit: RealRabbit, settings: RabbitSettings) -> None:
