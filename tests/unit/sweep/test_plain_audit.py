@@ -99,7 +99,7 @@ class World:
         self.refused: dict[tuple[str, Key], object] = {}
         self.beside: list[Wishes] = []
 
-    async def audit(self, *policies: Wishes, paused: frozenset[str] = frozenset()) -> dict[str, Audited]:
+    async def audit(self, *policies: Wishes, paused: frozenset[str] = frozenset(), times: int = 1) -> dict[str, Audited]:
         there = [*policies, *(replace(SAFE, name=name, enforces=False) for name in paused), *self.unwatched]
         bound = [SimpleNamespace(metadata=META, wishes=one, paused=one.name in paused) for one in there]
         store = SimpleNamespace(
@@ -115,7 +115,9 @@ class World:
         link: Any = SimpleNamespace(adapter=self._adapter)
         broker: Any = SimpleNamespace(metadata=META, allows=lambda namespace: True)
         watches: Any = [SimpleNamespace(policy=SimpleNamespace(wishes=one)) for one in policies]
-        outcomes = await PlainAudit(services, book, link, broker).outcomes(Asked(services, watches, unread, paused))
+        process = PlainAudit(services, book, link, broker)
+        for _ in range(times):
+            outcomes = await process.outcomes(Asked(services, watches, unread, paused))
         found: dict[str, Audited] = {}
         for name, outcome in outcomes.items():
             assert isinstance(outcome, Audited), outcome
@@ -275,7 +277,7 @@ async def test_what_is_adopted_and_taken_away_at_once() -> None:
 async def test_what_may_be_another_clusters_is_told_and_left() -> None:
     """It says that it is Floodwarden's, and nothing here knows of it; told once by each process."""
     world = World(there={"floodwarden:other/gone": "limit 7", OURS: "limit 5"})
-    await world.audit(replace(SAFE, acts=False, enforces=False))
+    await world.audit(replace(SAFE, acts=False, enforces=False), times=2)
     assert world.rabbit.there == {"floodwarden:other/gone": "limit 7", OURS: "limit 5"}
     assert {notice.reason for notice in world.told} == {Reason.LEFT_CHANGED}
     assert [notice.message.partition(" says")[0] for notice in world.told] == [
@@ -297,8 +299,9 @@ async def test_what_others_here_have_made_is_no_stranger() -> None:
     assert "paused" not in world.kept.text
 
 
-async def test_nothing_is_adopted_without_the_share() -> None:
-    world = World(there={OURS: "limit 5"})
+async def test_nothing_is_adopted_or_told_without_the_share() -> None:
+    """Another replica does it."""
+    world = World(there={OURS: "limit 5", "floodwarden:other/gone": "limit 7"})
     world.may_write = False
     await world.audit(SAFE)
     assert (OURS in world.kept.text, world.told) == (False, [])
