@@ -61,8 +61,10 @@ class FakeManagement:
             "nodes": NODES,
             "overview": OVERVIEW,
             "exchanges": [],
+            "bindings": [],
             "operator-policies": [],
             "channels": [],
+            "connections": [],
             "vhosts": [],
         }
         self.asked: list[web.Request] = []
@@ -95,7 +97,8 @@ class FakeManagement:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
         path = request.rel_url.raw_path
-        kind = "channels" if path.endswith("/channels") else path.partition("/api/")[2].partition("/")[0]
+        last = path.rpartition("/")[2]
+        kind = last if last in ("channels", "connections") else path.partition("/api/")[2].partition("/")[0]
         answer = self.answers.get(kind)
         if callable(answer):
             made: web.StreamResponse = await answer(request)

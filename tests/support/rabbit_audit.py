@@ -26,7 +26,7 @@ COUNTED = [{"name": "other", "message_stats": {"drop_unroutable": 99}}, {"name":
 async def fake() -> AsyncIterator[FakeManagement]:
     """A management API on which all is well."""
     server = FakeManagement()
-    server.answers |= {"queues": [told()], "nodes": [NODE], "vhosts": COUNTED, "exchanges": [{"name": ""}]}
+    server.answers |= {"queues": [told()], "nodes": [NODE], "vhosts": COUNTED, "exchanges": [{"name": "", "type": "direct"}]}
     await server.start()
     yield server
     await server.stop()

@@ -10,8 +10,10 @@ from floodwarden.core.delivery.rabbitmq.found import (
     CLASSIC,
     QUORUM,
     STREAM,
+    Binding,
     ChannelFound,
     ConsumerFound,
+    ExchangeFound,
     NodeFound,
     OperatorPolicy,
     QueueFound,
@@ -34,7 +36,7 @@ def queue(name: str = "orders", kind: str = QUORUM, **changes: Any) -> QueueFoun
     """A queue with members on all nodes; arguments as ``x_message_ttl=1000``."""
     arguments = {key.replace("_", "-"): changes.pop(key) for key in list(changes) if key.startswith("x_")}
     members = NAMES if kind != CLASSIC else ()
-    whole: dict[str, Any] = {"arguments": arguments, "members": members, "online": members, "receives": 5.0}
+    whole: dict[str, Any] = {"arguments": arguments, "members": members, "online": members, "receives": True}
     return QueueFound(name, kind, **{**whole, **changes})
 
 
@@ -55,7 +57,8 @@ def found(*queues: QueueFound, unknown: dict[str, Unknown] | None = None, **chan
         queues={**{one.name: one for one in queues}, **(unknown or {})},
         operator_policies={},
         nodes=tuple(map(NodeFound, NAMES)),
-        exchanges=frozenset({"", "dead"}),
+        exchanges={"": ExchangeFound(""), "dead": ExchangeFound("dead", "fanout")},
+        bindings={"": (Binding("orders", "orders"),), "dead": (Binding("", "letters"),)},
         consumers=(reader(),),
         channels=(sender(),),
         unroutable=Unroutable(7, 7),
@@ -68,14 +71,14 @@ def found(*queues: QueueFound, unknown: dict[str, Unknown] | None = None, **chan
     return replace(good, **changes)
 
 
-def reader(connection: str = "10.0.0.7:1 -> 10.0.0.1:5672", *, acknowledges: bool = True, prefetch: int = 10) -> ConsumerFound:
+def reader(client: str = "10.0.0.7", *, acknowledges: bool = True, prefetch: int = 10) -> ConsumerFound:
     """A consumer of orders."""
-    return ConsumerFound("orders", connection, "app", acknowledges, prefetch)
+    return ConsumerFound("orders", client, "app", acknowledges, prefetch)
 
 
-def sender(connection: str = "10.0.0.9:1 -> 10.0.0.1:5672", *, confirms: bool = True, **rates: float) -> ChannelFound:
+def sender(client: str = "10.0.0.9", *, confirms: bool = True, publishes: bool = True, drops: bool = False) -> ChannelFound:
     """A channel that publishes."""
-    return ChannelFound(connection, "app", confirms, **{"publishes": 5.0, **rates})
+    return ChannelFound(client, "app", confirms, publishes, drops)
 
 
 def operator(name: str = OURS, limit: int | None = 5, *, pattern: str = PATTERN, priority: int = -1) -> OperatorPolicy:

@@ -78,6 +78,9 @@ class Loft:
     def judge(self, found: Loft, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> Mapping[str, Findings]:
         return {wishes.name: Findings(7, 1, kind="perch") for wishes in policies}
 
+    def made(self, found: Loft) -> Mapping[str, Change]:
+        raise AssertionError("nobody asks")
+
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         raise AssertionError("nobody asks")
 

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq import RabbitSettings, answers
 from floodwarden.core.delivery.rabbitmq.found import (
+    Binding,
     ChannelFound,
     ConsumerFound,
+    ExchangeFound,
     NodeFound,
     OperatorPolicy,
     QueueFound,
@@ -42,14 +44,21 @@ async def test_all_that_is_read(fake: FakeManagement, adapter: RabbitSettings) -
                 policy="p",
                 operator_policy="op",
                 effective_policy_definition={"delivery-limit": 9},
-                message_stats={"publish_details": {"rate": 2.5}},
+                message_stats={"publish": 70, "publish_details": {"rate": 2.5}},
             ),
             told("old", type="classic", arguments=[], state="down", effective_policy_definition=None, members=None, online=None),
             told("other"),
         ],
         "operator-policies": [{"name": "op", **BODY}],
         "nodes": [{"name": "rabbit@b", "running": False}, {**NODE, "mem_alarm": True, "partitions": ["rabbit@b"]}],
-        "exchanges": [{"name": ""}, {"name": "dead"}],
+        "exchanges": [
+            {"name": "", "type": "direct", "arguments": {}},
+            {"name": "dead", "type": "topic", "arguments": {"alternate-exchange": "rest"}, "policy": "p"},
+        ],
+        "bindings": [
+            {"source": "", "destination": "orders", "destination_type": "queue", "routing_key": "orders"},
+            {"source": "dead", "destination": "rest", "destination_type": "exchange", "routing_key": "#"},
+        ],
         "consumers": [
             consumer(),
             consumer("other"),
@@ -60,6 +69,10 @@ async def test_all_that_is_read(fake: FakeManagement, adapter: RabbitSettings) -
             channel(confirm=False, transactional=True, message_stats=[]),
             channel(confirm=False),
             {"connection_details": {"name": "new"}},
+        ],
+        "connections": [
+            {"name": "10.0.0.7:1 -> 10.0.0.1:5672", "user_provided_name": "billing"},
+            {"name": "10.0.0.9:1 -> 10.0.0.1:5672"},
         ],
     }
     found = await adapter.survey(lambda name: name != "other")
@@ -77,7 +90,8 @@ async def test_all_that_is_read(fake: FakeManagement, adapter: RabbitSettings) -
             effective={"delivery-limit": 9},
             members=("rabbit@a", "rabbit@b"),
             online=("rabbit@a",),
-            receives=2.5,
+            published=70,
+            receives=True,
         ),
         "old": old,
     }
@@ -86,26 +100,47 @@ async def test_all_that_is_read(fake: FakeManagement, adapter: RabbitSettings) -
         NodeFound("rabbit@a", memory_alarm=True, apart=("rabbit@b",)),
         NodeFound("rabbit@b", running=False, memory_alarm=None, disk_alarm=None),
     )
-    assert found.exchanges == frozenset({"", "dead"})
+    assert found.exchanges == {"": ExchangeFound(""), "dead": ExchangeFound("dead", "topic", "rest", "p")}
+    assert found.bindings == {"": [Binding("orders", "orders")], "dead": [Binding("#", "rest", to_queue=False)]}
     assert found.consumers == (
-        ConsumerFound("orders", "10.0.0.7:1", "app", True, 0),
+        ConsumerFound("orders", "billing at 10.0.0.7", "app", True, 0),
         ConsumerFound("orders", "a new connection", "not known", False, 10),
     )
     assert found.channels == (
-        ChannelFound("10.0.0.9:1", "app", True, 1.0, 0.5),
-        ChannelFound("10.0.0.9:1", "app", True),
-        ChannelFound("10.0.0.9:1", "app", False),
+        ChannelFound("10.0.0.9", "app", False),
+        ChannelFound("10.0.0.9", "app", True, publishes=True, drops=True),
     )
     assert (found.unroutable, found.version, found.cluster, found.vhost) == (Unroutable(7), "3.10.8", "shop shop", "shop")
 
 
 def consumer(queue: str = "orders") -> dict[str, Any]:
-    details = {"connection_name": "10.0.0.7:1", "user": "app"}
+    details = {"connection_name": "10.0.0.7:1 -> 10.0.0.1:5672", "peer_host": "10.0.0.7", "user": "app"}
     return {"queue": {"name": queue}, "ack_required": True, "prefetch_count": 0, "channel_details": details}
 
 
 def channel(**changes: Any) -> dict[str, Any]:
-    return {"user": "app", "confirm": True, "connection_details": {"name": "10.0.0.9:1"}} | changes
+    details = {"name": "10.0.0.9:1 -> 10.0.0.1:5672", "peer_host": "10.0.0.9"}
+    return {"user": "app", "confirm": True, "connection_details": details} | changes
+
+
+CLIENTS = {
+    "no name is given": ([{"name": "10.0.0.9:1 -> 10.0.0.1:5672"}], {}, "10.0.0.9"),
+    "a name is given": ([{"name": "10.0.0.9:1 -> 10.0.0.1:5672", "user_provided_name": "shop"}], {}, "shop at 10.0.0.9"),
+    "it has just been opened": ([], {}, "a new connection"),
+    "names cannot be read": (None, {}, "10.0.0.9"),
+    "its host is not told": (None, {"connection_details": {"name": "[::1]:7 -> [::1]:5672"}}, "[::1]"),
+    "its name is another": (None, {"connection_details": {"name": "shovel"}}, "shovel"),
+    "nothing is told": (None, {"connection_details": []}, "a new connection"),
+}
+
+
+@pytest.mark.parametrize(("connections", "changes", "client"), CLIENTS.values(), ids=CLIENTS)
+async def test_a_client_is_named_without_its_port(
+    fake: FakeManagement, adapter: RabbitSettings, connections: Any, changes: dict[str, Any], client: str
+) -> None:
+    """It is another one each time it connects, and the client is not."""
+    fake.answers |= {"channels": [channel(**changes)], "connections": connections}
+    assert (await adapter.survey(everything)).channels == (ChannelFound(client, "app", confirms=True),)
 
 
 async def test_unroutable_messages_are_counted_from_audit_to_audit(fake: FakeManagement, adapter: RabbitSettings) -> None:
@@ -116,27 +151,29 @@ async def test_unroutable_messages_are_counted_from_audit_to_audit(fake: FakeMan
     fake.answers["vhosts"] = [{"name": "shop", "message_stats": {"drop_unroutable": 9}}]
     assert (await adapter.survey(everything)).unroutable == Unroutable(9, 7)
     fake.answers["vhosts"] = [{"name": "shop"}]
-    assert (await adapter.survey(everything)).unroutable == Unroutable(0, 9)
+    assert (await adapter.survey(everything)).unroutable == Unroutable(0, 0)
 
 
 async def test_what_is_read_back_belongs_to_the_same_audit(fake: FakeManagement, adapter: RabbitSettings) -> None:
-    """Else messages that were dropped before the audit would not be told, because it has looked twice."""
-    await adapter.survey(everything)
+    """Else messages that were dropped before the first audit would be told otherwise, because it has looked twice."""
+    assert (await adapter.survey(everything)).unroutable == Unroutable(7)
+    await adapter.write([])
+    assert (await adapter.survey(everything)).unroutable == Unroutable(7)
     fake.answers["vhosts"] = [{"name": "shop", "message_stats": {"drop_unroutable": 9}}]
     assert (await adapter.survey(everything)).unroutable == Unroutable(9, 7)
     await adapter.write([])
     assert (await adapter.survey(everything)).unroutable == Unroutable(9, 7)
-    assert (await adapter.survey(everything)).unroutable == Unroutable(9, 9)
+    assert (await adapter.survey(everything)).unroutable == Unroutable(9, 7)
 
 
 async def test_requests(fake: FakeManagement, adapter: RabbitSettings) -> None:
     """As many for a thousand queues and consumers as for one, and none that writes."""
     await adapter.survey(everything)
-    assert adapter.requests == len(fake.asked) == 8
+    assert adapter.requests == len(fake.asked) == 10
     fake.answers["queues"] = [told(f"orders-{number}") for number in range(1000)]
     fake.answers["consumers"] = [consumer(f"orders-{number}") for number in range(1000)]
     assert len((await adapter.survey(everything)).queues) == 1000
-    assert adapter.requests == len(fake.asked) == 16
+    assert adapter.requests == len(fake.asked) == 20
     assert {request.method for request in fake.asked} == {"GET"}
 
 
@@ -144,6 +181,7 @@ PARTS = {
     "operator-policies": "operator_policies",
     "nodes": "nodes",
     "exchanges": "exchanges",
+    "bindings": "bindings",
     "consumers": "consumers",
     "channels": "channels",
     "vhosts": "unroutable",
@@ -264,6 +302,7 @@ async def test_queues_that_cannot_be_read(fake: FakeManagement, adapter: RabbitS
         await adapter.survey(everything)
 
 
+NAMED = {"10.0.0.9:1 -> 10.0.0.1:5672": "shop"}
 REAL: dict[str, tuple[Callable[[Any], object], list[dict[str, Any]]]] = {
     "queues": (
         lambda answer: answers.queues(answer, everything),
@@ -271,10 +310,18 @@ REAL: dict[str, tuple[Callable[[Any], object], list[dict[str, Any]]]] = {
     ),
     "operator policies": (answers.operator_policies, [{"name": "op", **BODY}]),
     "nodes": (answers.nodes, [NODE, {"name": "rabbit@b", "running": False}]),
-    "exchanges": (answers.exchanges, [{"name": ""}]),
-    "consumers": (lambda answer: answers.consumers(answer, everything), [consumer()]),
-    "channels": (answers.channels, [channel(message_stats={"drop_unroutable_details": {"rate": 0.5}})]),
-    "vhosts": (lambda answer: answers.unroutable(answer, "shop", 3), COUNTED),
+    "exchanges": (answers.exchanges, [{"name": "", "type": "direct", "arguments": {"alternate-exchange": "x"}, "policy": None}]),
+    "bindings": (
+        answers.bindings,
+        [{"source": "", "destination": "orders", "destination_type": "queue", "routing_key": "orders"}],
+    ),
+    "names": (answers.given_names, [{"name": "10.0.0.9:1 -> 10.0.0.1:5672", "user_provided_name": "shop"}]),
+    "consumers": (lambda answer: answers.consumers(answer, None, everything), [consumer()]),
+    "channels": (
+        lambda answer: answers.channels(answer, NAMED),
+        [channel(message_stats={"drop_unroutable_details": {"rate": 0.5}})],
+    ),
+    "vhosts": (lambda answer: answers.unroutable(answer, "shop"), COUNTED),
 }
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from floodwarden.brokers.base import BrokerError
-from floodwarden.brokers.rabbitmq import Access, RabbitBroker
+from floodwarden.brokers.rabbitmq import Access, RabbitBroker, adapter
 from floodwarden.brokers.rabbitmq.consumers import consumers
 from floodwarden.core.observation import (
     Group,
@@ -25,7 +26,7 @@ from floodwarden.core.observation import (
     UnknownReason,
 )
 from tests.support.hostile import HOSTILE
-from tests.support.rabbit import OVERVIEW, FakeManagement, consumer, entry
+from tests.support.rabbit import OVERVIEW, Answering, FakeManagement, consumer, entry
 
 ORDERS, BOTH = Subscription("", ("orders",)), Subscription("", ("orders", "billing"))
 
@@ -40,8 +41,9 @@ async def fake() -> AsyncIterator[FakeManagement]:
 
 
 @pytest.fixture
-async def broker(fake: FakeManagement) -> AsyncIterator[RabbitBroker]:
-    """An adapter for its virtual host shop."""
+async def broker(fake: FakeManagement, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RabbitBroker]:
+    """An adapter for its virtual host shop, which asks for lengths in each sweep but the first, however soon that comes."""
+    monkeypatch.setattr(adapter, "COUNTING_SHARE", 0.0)
     made = RabbitBroker(Access((fake.url,), "watcher", "secret", vhost="shop"))
     yield made
     await made.close()
@@ -86,24 +88,69 @@ async def test_nothing_new_is_the_same_reading(fake: FakeManagement, broker: Rab
     assert reading(await broker.observe(queries)).group == Group(GroupPhase.EMPTY)
 
 
+def telling(statistics: list[Any], lengths: Any) -> Answering:
+    """Answers what is asked for with statistics, or without."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.query.get("disable_stats") != "true":
+            return web.json_response(statistics)
+        assert request.query.get("enable_queue_totals") == "true"
+        return await lengths(request) if callable(lengths) else web.json_response(lengths)
+
+    return answer
+
+
+async def test_a_rise_is_seen_before_the_statistics_tell_it(fake: FakeManagement, broker: RabbitBroker) -> None:
+    """Lengths are asked for without statistics as well."""
+    statistics = [entry(5, ack=7)]
+    fake.answers["queues"] = telling(statistics, [{"name": "orders", "node": "rabbit@a", "messages": 5}])
+    await broker.observe([Query(ORDERS)])
+    fake.answers["queues"] = telling(statistics, [{"name": "orders", "node": "rabbit@a", "messages": 500}])
+    assert reading(await broker.observe([Query(ORDERS)])).partitions == {Partition("orders", 0): Offsets(7, 507, 7)}
+
+
+async def slow(_: web.Request) -> web.Response:
+    """Takes longer than anybody waits."""
+    await asyncio.sleep(60)
+    raise AssertionError("nobody waits for this")
+
+
+async def no_answer(_: web.Request) -> web.Response:
+    """Says no."""
+    return web.Response(status=500)
+
+
+@pytest.mark.parametrize("lengths", [slow, no_answer, {}, None, "x", [None, 7, {"name": "orders"}]], ids=str)
+async def test_lengths_that_cannot_be_had(
+    fake: FakeManagement, broker: RabbitBroker, monkeypatch: pytest.MonkeyPatch, lengths: Any
+) -> None:
+    """The statistics do without, and what else is asked for is answered."""
+    monkeypatch.setattr(adapter, "COUNTING_SECONDS", 0.05)
+    fake.answers |= {"queues": telling([entry(5)], lengths), "consumers": [consumer()]}
+    await broker.observe([Query(ORDERS, members=True)])
+    fake.answers["queues"] = telling([entry(9, reductions=2)], lengths)
+    found = reading(await broker.observe([Query(ORDERS, members=True)]))
+    assert found.partitions == {Partition("orders", 0): Offsets(0, 9, 0)}
+    assert isinstance(found.group, Group)
+
+
+async def test_lengths_that_take_long_are_asked_for_seldom(
+    fake: FakeManagement, broker: RabbitBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker asks every queue for them."""
+    monkeypatch.setattr(adapter, "COUNTING_SHARE", 1e6)
+    fake.answers["queues"] = [entry(5)]
+    for _ in range(4):
+        await broker.observe([Query(ORDERS)])
+    assert len([request for request in fake.asked if "disable_stats" in request.query]) == 1
+
+
 async def test_a_missing_queue(fake: FakeManagement, broker: RabbitBroker) -> None:
     """It is named, and does not spoil the other."""
     fake.answers["queues"] = [entry(5)]
     found = reading(await broker.observe([Query(BOTH)]), BOTH)
     assert found.missing_topics == {"billing"}
     assert set(found.partitions) == {Partition("orders", 0)}
-
-
-async def test_a_super_stream(fake: FakeManagement, broker: RabbitBroker) -> None:
-    """It is an exchange and no queue: not missing, but nothing that can be watched."""
-    fake.answers["exchanges"] = [{"name": "orders", "arguments": {"x-super-stream": True}}, {"name": "billing", "arguments": {}}]
-    found = reading(await broker.observe([Query(BOTH)]), BOTH)
-    told = found.partitions[Partition("orders", 0)]
-    assert isinstance(told, Unknown)
-    assert told.reason is UnknownReason.UNSUPPORTED
-    assert "orders is a super stream" in told.detail
-    assert found.missing_topics == {"billing"}
-    assert not found.competing
 
 
 async def test_exchanges_are_asked_for_only_while_a_queue_is_missing(fake: FakeManagement, broker: RabbitBroker) -> None:
@@ -203,8 +250,8 @@ async def test_requests(fake: FakeManagement, broker: RabbitBroker) -> None:
     queries = [Query(Subscription("", (f"queue-{number}",)), members=True) for number in range(1000)]
     snapshot = await broker.observe(queries)
     assert snapshot.requests == len(fake.asked) == 5
-    assert (await broker.observe(queries)).requests == 2
-    assert (await broker.observe([Query(ORDERS)])).requests == 1
+    assert (await broker.observe(queries)).requests == 3
+    assert (await broker.observe([Query(ORDERS)])).requests == 2
 
 
 async def test_what_is_known_of_the_cluster(fake: FakeManagement, broker: RabbitBroker) -> None:

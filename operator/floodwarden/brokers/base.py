@@ -106,6 +106,10 @@ class DeliveryBroker(Protocol[Found]):
         brokers: of these it matters only where they disagree."""
         ...
 
+    def made(self, found: Found) -> Mapping[str, Change]:
+        """What is there that goes with a policy, as it would be written, by the policy's name; whoever has made it. Pure."""
+        ...
+
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         """Write these and nothing else; the answer has those that were refused or may not have arrived, with why.
 

@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from floodhack.instance import Instance
-from floodwarden.brokers.rabbitmq import Access, RabbitBroker
+from floodwarden.brokers.rabbitmq import Access, RabbitBroker, RabbitSettings
+from tests.contract.rabbitmq.auditing import operator_policies
 from tests.contract.rabbitmq.real_rabbit import RealRabbit, running
 
 CONTRACTS = "FLOODWARDEN_CONTRACT_INSTANCE"
@@ -41,3 +42,19 @@ async def connect(rabbit: RealRabbit) -> AsyncIterator[Connect]:
 def broker(rabbit: RealRabbit, connect: Connect) -> RabbitBroker:
     """An adapter that comes as the user for monitoring, which may do nothing on the virtual host."""
     return connect(rabbit.access("monitoring"))
+
+
+@pytest.fixture
+async def settings(rabbit: RealRabbit) -> AsyncIterator[RabbitSettings]:
+    """An adapter that comes as an administrator."""
+    made = RabbitSettings(rabbit.access())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def clean(rabbit: RealRabbit) -> Iterator[None]:
+    """Operator policies are gone after the test."""
+    yield
+    for policy in operator_policies(rabbit):
+        rabbit.tool("rabbitmqctl", "clear_operator_policy", policy)

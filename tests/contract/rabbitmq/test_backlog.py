@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import time
 from itertools import pairwise
 
 import pytest
 
-from floodwarden.brokers.rabbitmq import RabbitBroker
+from floodwarden.brokers.rabbitmq import RabbitBroker, adapter
 from floodwarden.core.observation import Offsets, Reading, Snapshot, Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
 from tests.contract.rabbitmq.looking import at, found_of, lag_of, reading_of, sweeping, watching
@@ -14,6 +16,7 @@ from tests.contract.rabbitmq.real_rabbit import KINDS, RealRabbit
 
 # Queue, channel and node each tell every five seconds what they counted.
 TOLD = 30.0
+INTERVAL = 5.0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,6 +105,28 @@ async def test_traffic(rabbit: RealRabbit, broker: RabbitBroker) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_a_rise_is_seen_within_a_statistics_interval(rabbit: RealRabbit, broker: RabbitBroker, kind: str) -> None:
+    """From the first message on, and no older length comes after it; in the end it is what rabbitmqctl lists."""
+    queue = rabbit.queue(kind)
+    look = sweeping(broker, watching(queue))
+    await eventually(look, at(queue, committed=0, lag=0), within=TOLD)
+    began = time.monotonic()
+    rabbit.publish(queue, 60)
+    await eventually(look, lambda seen: (lag_of(seen, queue) or 0) > 50, within=TOLD)
+    assert time.monotonic() - began < INTERVAL + 2
+    lags: list[int | None] = []
+
+    async def again() -> Snapshot:
+        snapshot = await look()
+        lags.append(lag_of(snapshot, queue))
+        return snapshot
+
+    await eventually(again, lambda _: time.monotonic() - began > 3 * INTERVAL, within=TOLD)
+    assert all((lag or 0) > 50 for lag in lags)
+    assert lags[-1] == rabbit.listed(queue, "messages")["messages"] == 60
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_purged(rabbit: RealRabbit, broker: RabbitBroker, kind: str) -> None:
     """The lag is gone, and nobody consumed anything."""
     queue = rabbit.queue(kind)
@@ -153,35 +178,46 @@ async def test_declared_again_between_two_looks(rabbit: RealRabbit, broker: Rabb
     assert reading_of(after, queue).incarnations != reading_of(before, queue).incarnations
 
 
-STREAMS = {"stream": "is a stream", "super stream": "is a super stream"}
-
-
-@pytest.mark.parametrize("kind", STREAMS)
-async def test_streams(rabbit: RealRabbit, broker: RabbitBroker, kind: str) -> None:
-    """They are not missing, and not watched: what their consumers have processed is told nowhere."""
+async def test_streams(rabbit: RealRabbit, broker: RabbitBroker) -> None:
+    """One is not missing, and not watched: what its consumers have processed is told nowhere."""
     queue = rabbit.queue("stream")
-    if kind == "super stream":
-        name = f"super-{queue}"
-        with rabbit.channel() as channel:
-            channel.exchange_declare(name, "direct", durable=True, arguments={"x-super-stream": True})
-            channel.queue_bind(queue, name, "0")
-        queue = name
     snapshot = await broker.observe([watching(queue)])
     found = found_of(snapshot, queue)
     assert isinstance(found, Unknown)
     assert found.reason is UnknownReason.UNSUPPORTED
-    assert STREAMS[kind] in found.detail
+    assert "is a stream" in found.detail
     assert not reading_of(snapshot, queue).competing
 
 
-async def test_requests_do_not_grow_with_queues(rabbit: RealRabbit, broker: RabbitBroker) -> None:
+async def test_super_streams(rabbit: RealRabbit, broker: RabbitBroker) -> None:
+    """The same, with a partition for each stream that rabbitmqctl finds bound to it: no more replicas than that have work."""
+    streams = [rabbit.queue("stream") for _ in range(3)]
+    name = f"super-{streams[0]}"
+    with rabbit.channel() as channel:
+        channel.exchange_declare(name, "direct", durable=True, arguments={"x-super-stream": True})
+        for number, queue in enumerate(streams):
+            channel.queue_bind(queue, name, str(number), {"x-stream-partition-order": number})
+    printed = rabbit.tool("rabbitmqctl", "list_bindings", "--quiet", "--formatter", "json", "source_name", "destination_name")
+    bound = {one["destination_name"] for one in json.loads(printed) if one["source_name"] == name}
+    assert bound == set(streams)
+    reading = reading_of(await broker.observe([watching(name)]), name)
+    assert {partition.topic for partition in reading.partitions} == bound
+    assert {type(found) for found in reading.partitions.values()} == {Unknown}
+    assert not reading.competing
+    assert not reading.missing_topics
+
+
+async def test_requests_do_not_grow_with_queues(
+    rabbit: RealRabbit, broker: RabbitBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sweep over 20 queues costs as many requests as one over one, and no more than five."""
+    monkeypatch.setattr(adapter, "COUNTING_SHARE", 0.0)
     queues = [rabbit.queue("classic") for _ in range(20)]
     first = await broker.observe([watching(queue, members=True) for queue in queues])
     assert first.requests <= 5
     many = await broker.observe([watching(queue, members=True) for queue in queues])
     few = await broker.observe([watching(queues[0], members=True)])
-    assert many.requests == few.requests == 2
+    assert many.requests == few.requests == 3
     # A queue that was just declared has no statistics yet, and none of these was ever used.
     seen = await eventually(
         sweeping(broker, *map(watching, queues)), lambda snapshot: all(lag_of(snapshot, one) == 0 for one in queues), within=TOLD

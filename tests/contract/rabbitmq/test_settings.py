@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pika
 import pytest
@@ -15,17 +14,15 @@ from pika.adapters.blocking_connection import BlockingChannel
 from floodwarden.brokers.rabbitmq import RabbitSettings
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.survey import Change
-from floodwarden.core.delivery.violations import Action, Violation
-from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.delivery.violations import Action
 from floodwarden.core.observation import Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
+from tests.contract.rabbitmq.auditing import TOLD, auditing, has, known, operator_policies, told
 from tests.contract.rabbitmq.real_rabbit import RealRabbit
 from tests.support.delivery import DAY, the
 from tests.support.virtual_host import asking, of
 
 LOST = 2
-# Queues, channels and nodes each tell every five seconds what there is.
-TOLD = 30.0
 EVERYTHING: dict[str, Any] = {
     "factor": 3,
     "min_in_sync": 2,
@@ -46,72 +43,23 @@ SAFE: dict[str, Any] = {
 
 
 @pytest.fixture
-async def settings(rabbit: RealRabbit) -> AsyncIterator[RabbitSettings]:
-    """An adapter that comes as an administrator."""
-    made = RabbitSettings(rabbit.access())
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def clean(rabbit: RealRabbit) -> Iterator[None]:
-    """Operator policies are gone after the test."""
-    yield
-    for policy in operator_policies(rabbit):
-        rabbit.tool("rabbitmqctl", "clear_operator_policy", policy)
-
-
-@pytest.fixture
 def whole(rabbit: RealRabbit) -> Iterator[None]:
     """All nodes run again after the test."""
     yield
     rabbit.brokers("start", "rabbitmq", str(LOST))
 
 
-def auditing(settings: RabbitSettings, *policies: Wishes) -> Callable[[], Awaitable[Findings]]:
-    """One audit after the other, of the first of these policies, for ``eventually``."""
-
-    async def look() -> Findings:
-        found = await settings.survey(lambda name: any(one.matches(name) for one in policies))
-        return settings.judge(found, policies)[policies[0].name]
-
-    return look
-
-
-def known(findings: Findings) -> bool:
-    """Whether the queues have told all that is asked for, which takes some seconds after their declaration."""
-    return not findings.gaps
-
-
-def has(setting: str) -> Callable[[Findings], bool]:
-    """Whether a setting differs, for ``eventually``."""
-    return lambda findings: any(one.setting == setting for one in findings.violations)
-
-
-def told(findings: Findings, setting: str) -> Violation:
-    """The one difference of a setting."""
-    return the([one for one in findings.violations if one.setting == setting])
-
-
-def operator_policies(rabbit: RealRabbit) -> dict[str, Any]:
-    """The operator policies as rabbitmqctl lists them, by name."""
-    printed = rabbit.tool("rabbitmqctl", "list_operator_policies", "--quiet", "--formatter", "json")
-    return {one["name"]: one | {"definition": json.loads(one["definition"])} for one in json.loads(printed)}
-
-
-def effective(rabbit: RealRabbit, queue: str) -> dict[str, int]:
-    """What policy and operator policy come to, by RabbitMQ itself."""
-    found = f'{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{rabbit.facts["vhost"]}">>, queue, <<"{queue}">>))'
-    said = rabbit.tool("rabbitmqctl", "eval", f"{found}, rabbit_policy:effective_definition(Q).")
-    return {key: int(value) for key, value in re.findall(r'<<"([^"]+)">>,\s*(\d+)', said)}
-
-
 @contextmanager
-def careless(rabbit: RealRabbit) -> Iterator[BlockingChannel]:
-    """A channel without publisher confirms."""
-    connection = pika.BlockingConnection(pika.URLParameters(f"{rabbit.urls[0]}?heartbeat=0"))
+def named(rabbit: RealRabbit, name: str, *, confirms: bool = False) -> Iterator[BlockingChannel]:
+    """A channel of a connection that its program gave a name, with publisher confirms or without."""
+    parameters = pika.URLParameters(f"{rabbit.urls[0]}?heartbeat=0")
+    parameters.client_properties = {"connection_name": name}
+    connection = pika.BlockingConnection(parameters)
     try:
-        yield connection.channel()
+        channel = connection.channel()
+        if confirms:
+            channel.confirm_delivery()
+        yield channel
     finally:
         connection.close()
 
@@ -134,6 +82,9 @@ async def test_a_bad_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None
 async def test_a_good_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None:
     """A quorum queue with what is asked for is compliant, and so is a stream where that is enough."""
     queue = rabbit.queue("quorum", x_delivery_limit=5, **SAFE)
+    letters = rabbit.queue()
+    with rabbit.channel() as channel:
+        channel.queue_bind(letters, "amq.fanout")
     stream = rabbit.queue("stream", x_max_age="7D")
     findings = await eventually(auditing(settings, asking(names=(queue,), **EVERYTHING)), known, within=TOLD)
     assert (findings.topics, findings.brokers, findings.violations) == (1, 3, ())
@@ -142,89 +93,53 @@ async def test_a_good_queue(rabbit: RealRabbit, settings: RabbitSettings) -> Non
     assert (findings.topics, findings.violations) == (1, ())
 
 
-@pytest.mark.usefixtures("clean")
-async def test_policies_are_told_as_rabbitmqctl_merges_them(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """Of policy and operator policy the smaller number holds, and it is said whose it is."""
-    queue = rabbit.queue()
-    rabbit.tool("rabbitmqctl", "set_policy", queue, f"^{queue}$", '{"message-ttl": 90000, "delivery-limit": 7}')
-    rabbit.tool("rabbitmqctl", "set_operator_policy", "platform", f"^{queue}$", '{"message-ttl": 60000, "delivery-limit": 9}')
-    try:
-        look = auditing(settings, asking(names=(queue,), kept_for=DAY, delivery_limit=5))
-        findings = await eventually(look, has("message-ttl"), within=TOLD)
-        merged = effective(rabbit, queue)
-    finally:
-        rabbit.tool("rabbitmqctl", "clear_policy", queue)
-    assert merged == {"message-ttl": 60000, "delivery-limit": 7}
-    ttl, limit = told(findings, "message-ttl"), told(findings, "delivery-limit")
-    assert (ttl.found, ttl.where) == ("60000 (1m)", "operator policy platform")
-    assert (limit.found, limit.where, limit.action) == ("7", f"policy {queue}", Action.OWNER)
-
-
-@pytest.mark.usefixtures("clean")
-async def test_an_enforced_limit(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """It is there by rabbitmqctl, RabbitMQ acts on it, and it is taken away without a trace."""
-    queue, other = rabbit.queue(x_dead_letter_exchange="amq.fanout"), rabbit.queue()
-    policy = asking(f"shop/{queue}", names=(f"{queue[:-1]}?",), exclude=(other,), delivery_limit=2)
-    name = f"floodwarden:{policy.name}"
-    findings = await eventually(auditing(settings, policy), known, within=TOLD)
-    assert told(findings, "delivery-limit").action is Action.REPAIR
-    assert await settings.write(findings.changes) == {}
-    assert operator_policies(rabbit)[name]["definition"] == {"delivery-limit": 2}
-    assert effective(rabbit, queue) == {"delivery-limit": 2}
-    assert not effective(rabbit, other)
-    findings = await auditing(settings, policy)()
-    assert (findings.violations, findings.changes, findings.gaps) == ((), (), ())
-    assert deliveries(rabbit, queue) == 3
-    asks_no_more = asking(policy.name, names=policy.names, factor=1)
-    gone = (await auditing(settings, asks_no_more)()).changes
-    assert [(change.name, change.value) for change in gone] == [(name, None)]
-    assert await settings.write(gone) == {}
-    assert operator_policies(rabbit) == {}
-    assert not effective(rabbit, queue)
-    assert await settings.write(gone) == {}
-
-
-def deliveries(rabbit: RealRabbit, queue: str) -> int:
-    """How often a message is delivered that is always given back."""
-    rabbit.publish(queue, 1)
+async def test_dead_letters_that_no_queue_gets(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """They vanish on the real queue, and it is told; with a binding for their key they arrive, and nothing is told."""
+    exchange = f"dead-{uuid4().hex[:8]}"
     with rabbit.channel() as channel:
-        for count in range(100):
-            method = channel.basic_get(queue)[0]
-            if method is None:
-                return count
-            channel.basic_nack(method.delivery_tag, requeue=True)
-    return 100
+        channel.exchange_declare(exchange, "topic")
+    queue = rabbit.queue(x_dead_letter_exchange=exchange, x_dead_letter_routing_key="dead.orders", x_message_ttl=1)
+    letters = rabbit.queue("classic")
+    look = auditing(settings, asking(names=(queue,), dead_letters=True))
+    with rabbit.channel() as channel:
+        channel.queue_bind(letters, exchange, "other.#")
+        findings = await eventually(look, known, within=TOLD)
+        assert told(findings, "dead-letter-exchange").found == f"{exchange}, which leads to no queue with routing key dead.orders"
+        assert len(findings.violations) == 1
+        rabbit.publish(queue, 3)
+        await emptied(rabbit, queue)
+        channel.queue_bind(letters, exchange, "dead.*")
+        assert (await look()).violations == ()
+        rabbit.publish(queue, 2)
+        await emptied(rabbit, queue)
+        assert [channel.basic_get(letters, auto_ack=True)[2] for _ in range(3)] == [b"0", b"1", None]
 
 
-@pytest.mark.usefixtures("clean")
-async def test_the_owners_operator_policy(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """It is neither replaced nor overruled, whatever its priority is; the queue beside it gets ours."""
-    owned, free = rabbit.queue(), rabbit.queue()
-    rabbit.tool("rabbitmqctl", "set_operator_policy", "--priority", "-5", "platform", f"^{owned}$", '{"expires": 86400000}')
-    before = operator_policies(rabbit)
-    look = auditing(settings, asking(names=(owned, free), delivery_limit=5))
-    findings = await eventually(look, lambda seen: known(seen) and told_of(seen, owned).action is Action.OWNER, within=TOLD)
-    assert "operator policy platform has this queue" in told_of(findings, owned).reason
-    assert await settings.write(findings.changes) == {}
-    after = operator_policies(rabbit)
-    assert after["platform"] == before["platform"]
-    assert after["floodwarden:shop/orders"]["priority"] == -6
-    assert effective(rabbit, owned) == {"expires": 86400000}
-    assert effective(rabbit, free) == {"delivery-limit": 5}
-    findings = await look()
-    assert ([one.resource for one in findings.violations], findings.changes) == ([f"queue {owned}"], ())
+async def emptied(rabbit: RealRabbit, queue: str) -> None:
+    """Wait until a queue has nothing, by its own process."""
+
+    async def count() -> int:
+        with rabbit.channel() as channel:
+            return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+    await eventually(count, lambda left: left == 0, within=TOLD)
 
 
-def told_of(findings: Findings, queue: str) -> Violation:
-    """The one difference of a queue."""
-    return the(of(findings, f"queue {queue}"))
+async def test_the_default_exchange_is_bound_to_each_queue(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """So that dead letters for a queue of that name are known to arrive, and for none are known not to."""
+    letters = rabbit.queue("classic")
+    good = rabbit.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=letters)
+    bad = rabbit.queue(x_dead_letter_exchange="", x_dead_letter_routing_key="nobody")
+    look = auditing(settings, asking(names=(good, bad), dead_letters=True))
+    findings = await eventually(look, lambda seen: known(seen) and seen.topics == 2, within=TOLD)
+    assert [one.resource for one in findings.violations] == [f"queue {bad}"]
 
 
 async def test_clients(rabbit: RealRabbit, settings: RabbitSettings) -> None:
-    """A consumer without acknowledgements, one without a bound, and a publisher without confirms are named."""
+    """A consumer without acknowledgements, one without a bound, and a publisher without confirms are named, by no port."""
     queue = rabbit.queue()
     policy = asking(names=(queue,), acks="All", acknowledged_late=True, prefetch=10)
-    with careless(rabbit) as channel, rabbit.channel(1) as greedy, careless(rabbit) as publisher:
+    with named(rabbit, "hasty") as channel, rabbit.channel(1) as greedy, named(rabbit, "reports") as publisher:
         channel.basic_consume(queue, lambda *_: None, auto_ack=True)
         greedy.basic_consume(queue, lambda *_: None)
         audit = auditing(settings, policy)
@@ -234,21 +149,34 @@ async def test_clients(rabbit: RealRabbit, settings: RabbitSettings) -> None:
                 publisher.basic_publish("", queue, b"x")
             return await audit()
 
-        settled = {"consumer acknowledgement", "prefetch", "publisher confirms"}
-        findings = await eventually(look, lambda seen: {one.setting for one in seen.violations} == settled, within=TOLD)
-        names = {who: name_of(one) for who, one in (("channel", channel), ("greedy", greedy), ("publisher", publisher))}
-    assert told(findings, "consumer acknowledgement").found == f"automatic for 1 of 2: {names['channel']}"
-    assert told(findings, "prefetch").found == f"unbounded for 1 of 2: {names['greedy']}"
-    assert told(findings, "publisher confirms").found == f"not used by {names['publisher']}"
+        at = "127.0.0.1 (user application)"
+        settled = {
+            ("consumer acknowledgement", f"automatic for 1 of 2: hasty at {at}"),
+            ("prefetch", f"unbounded for 1 of 2: {at}"),
+            ("publisher confirms", f"not used by reports at {at}"),
+        }
+        await eventually(look, lambda seen: {(one.setting, one.found) for one in seen.violations} == settled, within=TOLD)
 
 
-def name_of(channel: BlockingChannel) -> str:
-    """A connection as RabbitMQ calls it, with its user."""
-    ours, theirs = (
-        channel.connection._impl._transport._sock.getsockname(),
-        channel.connection._impl._transport._sock.getpeername(),
-    )
-    return f"{ours[0]}:{ours[1]} -> {theirs[0]}:{theirs[1]} (user application)"
+async def test_a_publisher_that_sends_seldom(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """It is told when it has gone as well, in the same words, until it comes back with confirms."""
+    queue, name = rabbit.queue(), f"reports-{uuid4().hex[:8]}"
+    look = auditing(settings, asking(names=(queue,), acks="All"))
+    await eventually(look, known, within=TOLD)
+    with named(rabbit, name) as channel:
+        channel.basic_publish("", queue, b"x")
+        before = await eventually(look, has("publisher confirms"), within=TOLD)
+
+    async def gone() -> str:
+        assert (await look()).violations == before.violations
+        return rabbit.tool("rabbitmqctl", "list_connections", "--quiet", "client_properties")
+
+    await eventually(gone, lambda listed: name not in listed, within=TOLD)
+    with named(rabbit, name) as channel:
+        await eventually(gone, lambda listed: name in listed, within=TOLD)
+    with named(rabbit, name, confirms=True) as channel:
+        channel.basic_publish("", queue, b"x")
+        await eventually(look, lambda seen: not seen.violations, within=TOLD)
 
 
 async def test_messages_that_no_queue_takes(rabbit: RealRabbit, settings: RabbitSettings) -> None:
@@ -271,7 +199,8 @@ async def test_a_node_is_killed(rabbit: RealRabbit, settings: RabbitSettings) ->
     """It is named, and so are the queues that have a member there; a classic queue of its own is down."""
     queue, classic = rabbit.queue(), rabbit.queue("classic", node=LOST)
     lost = rabbit.set.name(LOST)
-    look = auditing(settings, asking(names=(queue, classic), acks="All"))
+    # Nothing of publishers: messages that a test before this one lost are told for an hour.
+    look = auditing(settings, asking(names=(queue, classic), factor=1))
     await eventually(look, lambda seen: known(seen) and not seen.violations, within=TOLD)
     rabbit.brokers("stop", "rabbitmq", str(LOST), "--kill")
     settled = {"node", "members online", "queue state"}
@@ -316,7 +245,7 @@ async def test_requests_do_not_grow_with_queues(rabbit: RealRabbit, settings: Ra
         findings = await auditing(settings, asking(names=tuple(names), **EVERYTHING))()
         assert findings.topics == len(names)
         costs.append(settings.requests - before)
-    assert costs == [8, 8]
+    assert costs == [10, 10]
 
 
 async def test_an_audit_writes_nothing(rabbit: RealRabbit, settings: RabbitSettings) -> None:

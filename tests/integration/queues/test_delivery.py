@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.contract.rabbitmq.test_settings import effective
+from tests.contract.rabbitmq.auditing import effective
 from tests.integration.loop.stall import BROKER, DELIVERY
 from tests.integration.queues.queue_shop import QueueShop
 from tests.support.kubectl import Object

@@ -60,6 +60,13 @@ class Rabbit:
         self.judged_by.add(threading.current_thread())
         return {one.name: Findings(1, 3, changes=tuple(self._changes(one, found))) for one in policies}
 
+    def made(self, found: Seen) -> Mapping[str, Change]:
+        return {
+            name.removeprefix("floodwarden:"): Change(name, "definition", text, "not set", "operator policy")
+            for name, text in found.there.items()
+            if name.startswith("floodwarden:")
+        }
+
     def _changes(self, one: Wishes, found: Seen) -> list[Change]:
         name = f"floodwarden:{one.name}"
         there = found.there.get(name)
@@ -94,12 +101,13 @@ class World:
         self.edited = False  # the policies, since the audit began
         self.unwatched: list[Wishes] = []  # policies that are there, and are not audited
         self.refused: dict[tuple[str, Key], object] = {}
+        self.beside: list[Wishes] = []
 
-    async def audit(self, *policies: Wishes, paused: frozenset[str] = frozenset()) -> dict[str, Audited]:
+    async def audit(self, *policies: Wishes, paused: frozenset[str] = frozenset(), times: int = 1) -> dict[str, Audited]:
         there = [*policies, *(replace(SAFE, name=name, enforces=False) for name in paused), *self.unwatched]
         bound = [SimpleNamespace(metadata=META, wishes=one, paused=one.name in paused) for one in there]
         store = SimpleNamespace(
-            deliveries_beside=lambda key, cluster: [],
+            deliveries_beside=lambda key, cluster: [SimpleNamespace(wishes=one) for one in self.beside],
             deliveries_of=lambda key: bound,
             holds=lambda policy: not self.edited,
             refused=self.refused,
@@ -111,7 +119,9 @@ class World:
         link: Any = SimpleNamespace(adapter=self._adapter)
         broker: Any = SimpleNamespace(metadata=META, allows=lambda namespace: True)
         watches: Any = [SimpleNamespace(policy=SimpleNamespace(wishes=one)) for one in policies]
-        outcomes = await PlainAudit(services, book, link, broker).outcomes(Asked(services, watches, unread, paused))
+        process = PlainAudit(services, book, link, broker)
+        for _ in range(times):
+            outcomes = await process.outcomes(Asked(services, watches, unread, paused))
         found: dict[str, Audited] = {}
         for name, outcome in outcomes.items():
             assert isinstance(outcome, Audited), outcome
@@ -258,3 +268,52 @@ async def test_other_brokers_are_left_alone() -> None:
     assert world.rabbit.there == {}
     assert found.hindered is not None
     assert found.hindered.reason is Reason.LEFT_CHANGED
+
+
+async def test_what_a_lost_ledger_does_not_know_is_adopted() -> None:
+    """It is there as it should be, so that nothing would be written: it goes with its policy all the same."""
+    world = World(there={OURS: "limit 5"})
+    await world.audit(SAFE)
+    assert (OURS in world.kept.text, world.rabbit.written_down, world.told) == (True, [], [])
+    await world.audit()
+    assert world.rabbit.there == {}
+
+
+async def test_what_is_adopted_and_taken_away_at_once() -> None:
+    """The policy asks for nothing of the kind any more."""
+    world = World(there={OURS: "limit 5"}, wanted=None)
+    await world.audit(SAFE)
+    assert (world.rabbit.there, OURS in world.kept.text) == ({}, False)
+
+
+async def test_what_may_be_another_clusters_is_told_and_left() -> None:
+    """It says that it is Floodwarden's, and nothing here knows of it; told once by each process."""
+    world = World(there={"floodwarden:other/gone": "limit 7", OURS: "limit 5"})
+    await world.audit(replace(SAFE, acts=False, enforces=False), times=2)
+    assert world.rabbit.there == {"floodwarden:other/gone": "limit 7", OURS: "limit 5"}
+    assert {notice.reason for notice in world.told} == {Reason.LEFT_CHANGED}
+    assert [notice.message.partition(" says")[0] for notice in world.told] == [
+        "operator policy floodwarden:other/gone",
+        f"operator policy {OURS}",
+    ]
+    assert world.kept.text == "" or OURS not in world.kept.text
+
+
+async def test_what_others_here_have_made_is_no_stranger() -> None:
+    """A policy that is paused, one that cannot be audited for now, and one that comes by way of another MessageBroker."""
+    there = {"floodwarden:shop/paused": "limit 5", "floodwarden:shop/odd": "limit 5", "floodwarden:shop/beside": "limit 5"}
+    world = World(there=dict(there))
+    world.unwatched = [replace(SAFE, name="shop/odd")]
+    world.beside = [replace(SAFE, name="shop/beside")]
+    await world.audit(SAFE, paused=frozenset({"shop/paused"}))
+    assert world.rabbit.there == {**there, OURS: "limit 5"}
+    assert world.told == []
+    assert "paused" not in world.kept.text
+
+
+async def test_nothing_is_adopted_or_told_without_the_share() -> None:
+    """Another replica does it."""
+    world = World(there={OURS: "limit 5", "floodwarden:other/gone": "limit 7"})
+    world.may_write = False
+    await world.audit(SAFE)
+    assert (OURS in world.kept.text, world.told) == (False, [])

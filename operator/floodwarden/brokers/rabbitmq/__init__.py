@@ -1,8 +1,8 @@
 """RabbitMQ: reads queues and their clients from the management API, in a few requests for a whole virtual host.
 
-From the outside in: ``adapter`` (one sweep) with ``queues`` and ``consumers``, ``settings`` (one audit) with ``answers`` →
-``management`` (HTTP, several addresses) → ``access`` (addresses and credentials); ``errors`` translates what goes wrong. ``kind``
-tells all others what the type is.
+From the outside in: ``adapter`` (one sweep) with ``queues``, ``consumers`` and ``cluster``, ``settings`` (one audit) with
+``answers`` and ``lately`` → ``management`` (HTTP, several addresses) → ``access`` (addresses and credentials); ``errors``
+translates what goes wrong. ``kind`` tells all others what the type is.
 """
 
 from floodwarden.brokers.rabbitmq.access import Access, AccessError

@@ -6,36 +6,46 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from floodwarden.core.delivery.rabbitmq.found import (
     CLASSIC,
+    NEW_CLIENT,
+    Binding,
+    Bindings,
     ChannelFound,
     ConsumerFound,
+    ExchangeFound,
     NodeFound,
     OperatorPolicy,
     QueueFound,
-    Unroutable,
 )
 from floodwarden.core.observation import Unknown, UnknownReason
 
 QUEUES: Final = (
     "name,type,durable,auto_delete,exclusive,arguments,policy,operator_policy,effective_policy_definition,state,node,members,online"
-    ",message_stats.publish_details.rate"
+    ",message_stats.publish,message_stats.publish_details.rate"
 )
 OPERATOR_POLICIES: Final = "name,pattern,apply-to,definition,priority"
 NODES: Final = "name,running,mem_alarm,disk_free_alarm,partitions"
-EXCHANGES: Final = "name"
-CONSUMERS: Final = "queue.name,ack_required,prefetch_count,channel_details.connection_name,channel_details.user"
-CHANNELS: Final = (
-    "user,confirm,transactional,connection_details.name,message_stats.publish_details.rate"
-    ",message_stats.drop_unroutable_details.rate"
+EXCHANGES: Final = "name,type,arguments,policy"
+BINDINGS: Final = "source,destination,destination_type,routing_key"
+CONSUMERS: Final = (
+    "queue.name,ack_required,prefetch_count,channel_details.connection_name,channel_details.peer_host,channel_details.user"
 )
+CHANNELS: Final = (
+    "user,confirm,transactional,connection_details.name,connection_details.peer_host,message_stats.publish"
+    ",message_stats.publish_details.rate,message_stats.drop_unroutable_details.rate"
+)
+CONNECTIONS: Final = "name,user_provided_name"
 VHOSTS: Final = "name,message_stats.drop_unroutable"
 OVERVIEW: Final = "rabbitmq_version,cluster_name,rates_mode"
 
 Entry = Mapping[str, Any]
+Names = Mapping[str, str | None] | None
+"""See ``given_names``; None where they are not known."""
 
 
 def queues(answer: Any, wanted: Callable[[str], bool]) -> dict[str, QueueFound | Unknown]:
@@ -58,7 +68,8 @@ def _queue(name: str, entry: Entry) -> QueueFound | Unknown:
             state=_name(entry, "state") or "running",
             members=_members(name, entry),
             online=_nodes(name, entry, "online"),
-            receives=_rate(entry, "publish_details"),
+            published=_whole(stats, "publish") if "publish" in (stats := _part_if_any(entry, "message_stats")) else None,
+            receives=_rate(entry, "publish_details") > 0,
         )
     except ValueError as error:
         return Unknown(UnknownReason.BROKER_ERROR, f"what RabbitMQ tells of queue {name} cannot be read ({error})")
@@ -123,47 +134,78 @@ def _alarm(entry: Entry, key: str) -> bool | None:
     return _flag(entry, key) if key in entry else None
 
 
-def exchanges(answer: Any) -> frozenset[str]:
-    """The names of all exchanges; that of the default one is empty."""
-    return frozenset(_text(entry, "name") for entry in _entries(answer))
+def exchanges(answer: Any) -> dict[str, ExchangeFound]:
+    """All exchanges, by name; that of the default one is empty."""
+    return {one.name: one for one in map(_exchange, _entries(answer))}
 
 
-def consumers(answer: Any, wanted: Callable[[str], bool]) -> tuple[ConsumerFound, ...]:
-    """The consumers of queues whose names are wanted."""
+def _exchange(entry: Entry) -> ExchangeFound:
+    alternate = _name(_part_if_any(entry, "arguments"), "alternate-exchange")
+    return ExchangeFound(_text(entry, "name"), _text(entry, "type"), alternate, _name(entry, "policy"))
+
+
+def bindings(answer: Any) -> Bindings:
+    """All bindings, by the exchange they come from; each queue is bound to the default one."""
+    found: dict[str, list[Binding]] = defaultdict(list)
+    for entry in _entries(answer):
+        to_queue = _text(entry, "destination_type") == "queue"
+        found[_text(entry, "source")].append(Binding(_text(entry, "routing_key"), _text(entry, "destination"), to_queue))
+    return dict(found)
+
+
+def given_names(answer: Any) -> dict[str, str | None]:
+    """The names that programs gave their connections, None where they gave none, by RabbitMQ's own, which has a port in it."""
+    return {_text(entry, "name"): _name(entry, "user_provided_name") for entry in _entries(answer)}
+
+
+def consumers(answer: Any, names: Names, wanted: Callable[[str], bool]) -> tuple[ConsumerFound, ...]:
+    """The consumers of queues whose names are wanted; ``names`` as ``given_names``."""
     found = ((_text(_part(entry, "queue"), "name"), entry) for entry in _entries(answer))
-    return tuple(_consumer(queue, entry) for queue, entry in found if wanted(queue))
+    return tuple(_consumer(queue, entry, names) for queue, entry in found if wanted(queue))
 
 
-def _consumer(queue: str, entry: Entry) -> ConsumerFound:
+def _consumer(queue: str, entry: Entry, names: Names) -> ConsumerFound:
     # A channel that was opened just now has no details yet, or an empty list of them.
     channel = _part_if_any(entry, "channel_details")
-    connection, user = _name(channel, "connection_name") or "a new connection", _name(channel, "user") or "not known"
-    return ConsumerFound(queue, connection, user, _flag(entry, "ack_required"), _whole(entry, "prefetch_count"))
+    client, user = _client(channel, "connection_name", names), _name(channel, "user") or "not known"
+    return ConsumerFound(queue, client, user, _flag(entry, "ack_required"), _whole(entry, "prefetch_count"))
 
 
-def channels(answer: Any) -> tuple[ChannelFound, ...]:
-    """The open channels of a virtual host. One that was opened just now tells nothing yet, and has published nothing."""
-    return tuple(_channel(entry) for entry in _entries(answer) if "confirm" in entry)
+def _client(details: Entry, key: str, names: Names) -> str:
+    """Whose connection it is: the name that was given to it and its host, which stay the same when it is opened anew."""
+    connection = _name(details, key)
+    if connection is None or (names is not None and connection not in names):
+        return NEW_CLIENT
+    host = _name(details, "peer_host") or connection.partition(" -> ")[0].rpartition(":")[0] or connection
+    given = names[connection] if names is not None else None
+    return f"{given} at {host}" if given is not None else host
 
 
-def _channel(entry: Entry) -> ChannelFound:
-    connection = _name(_part_if_any(entry, "connection_details"), "name") or "a new connection"
+def channels(answer: Any, names: Names) -> tuple[ChannelFound, ...]:
+    """The open channels of a virtual host; ``names`` as ``given_names``. One that was opened just now tells nothing yet, and has
+    published nothing."""
+    return tuple(_channel(entry, names) for entry in _entries(answer) if "confirm" in entry)
+
+
+def _channel(entry: Entry, names: Names) -> ChannelFound:
+    stats = _part_if_any(entry, "message_stats")
+    published = _whole(stats, "publish") if "publish" in stats else 0
     return ChannelFound(
-        connection,
+        _client(_part_if_any(entry, "connection_details"), "name", names),
         _name(entry, "user") or "not known",
         _flag(entry, "confirm") or entry.get("transactional") is True,
-        _rate(entry, "publish_details") or 0.0,
-        _rate(entry, "drop_unroutable_details") or 0.0,
+        published > 0 or _rate(entry, "publish_details") > 0,
+        _rate(entry, "drop_unroutable_details") > 0,
     )
 
 
-def unroutable(answer: Any, vhost: str, before: int | None) -> Unroutable:
+def unroutable(answer: Any, vhost: str) -> int:
     """What a virtual host has counted of messages that no queue took: nothing is counted before the first publisher."""
     entry = next((entry for entry in _entries(answer) if entry.get("name") == vhost), None)
     if entry is None:
         raise ValueError("the virtual host is missing")
     counted = _part_if_any(entry, "message_stats")
-    return Unroutable(_whole(counted, "drop_unroutable") if "drop_unroutable" in counted else 0, before)
+    return _whole(counted, "drop_unroutable") if "drop_unroutable" in counted else 0
 
 
 def about(answer: Any) -> tuple[str | None, str, bool]:
@@ -238,7 +280,7 @@ def _part_if_any(entry: Entry, key: str) -> Mapping[str, Any]:
     return _part(entry, key) if entry.get(key) is not None else {}
 
 
-def _rate(entry: Entry, key: str) -> float | None:
-    """Messages per second, None where none were ever counted."""
+def _rate(entry: Entry, key: str) -> float:
+    """Messages per second, 0 where none were ever counted."""
     rate = _part_if_any(_part_if_any(entry, "message_stats"), key).get("rate")
-    return float(rate) if isinstance(rate, int | float) else None
+    return float(rate) if isinstance(rate, int | float) else 0.0

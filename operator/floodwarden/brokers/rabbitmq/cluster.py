@@ -7,13 +7,14 @@ missing rights or of statistics that are not kept: then what was read is not wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Final, NamedTuple
 
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq.answers import given_name
 from floodwarden.brokers.rabbitmq.errors import NO_STATISTICS
 from floodwarden.brokers.rabbitmq.management import Management
+from floodwarden.brokers.rabbitmq.queues import NOT_TOLD
 from floodwarden.core.observation import Unknown, UnknownReason
 
 NODES_SECONDS: Final = 5.0
@@ -22,6 +23,13 @@ _DECISIVE: Final = frozenset(
     {UnknownReason.AUTHORIZATION_FAILED, UnknownReason.AUTHENTICATION_FAILED, UnknownReason.UNSUPPORTED},
 )
 _NO_RATES: Final = "nothing tells what was acknowledged; set management_agent.rates_mode to basic in rabbitmq.conf"
+
+
+class SuperStream(NamedTuple):
+    """The partitions of a super stream, which are streams; none where they are not known. ``lag`` is why that is not told."""
+
+    partitions: tuple[str, ...]
+    lag: Unknown
 
 
 class Cluster:
@@ -35,14 +43,17 @@ class Cluster:
         self.unreachable: tuple[str, ...] = ()  # those of them that do not run, as the others say
         self.version: str | None = None
         self.id = ""  # the cluster's name and the virtual host: RabbitMQ shows its own id to administrators only
-        self.super_streams: Mapping[str, Unknown] = {}
+        self.super_streams: Mapping[str, SuperStream] = {}
+        self._exchanges: frozenset[str] = frozenset()  # those that are super streams
 
-    async def refresh(self, *, look_for_super_streams: bool) -> None:
-        """Ask for what is due."""
+    async def refresh(self, missing: Collection[str]) -> None:
+        """Ask for what is due; ``missing`` are names that no queue has."""
         await self._if_due("nodes", NODES_SECONDS, self._read_nodes)
         await self._if_due("overview", OVERVIEW_SECONDS, self._read_overview)
-        if look_for_super_streams:
+        if missing:
             await self._if_due("exchanges", NODES_SECONDS, self._read_exchanges)
+        if not self._exchanges.isdisjoint(missing):
+            await self._if_due("bindings", NODES_SECONDS, self._read_bindings)
 
     async def _if_due(self, what: str, every: float, read: Callable[[], Awaitable[None]]) -> None:
         now = asyncio.get_running_loop().time()
@@ -74,18 +85,45 @@ class Cluster:
         self.id = f"{name} {self._vhost}" if name else ""
 
     async def _read_exchanges(self) -> None:
-        """A super stream is an exchange with an argument; its partitions are streams of their own names."""
+        """A super stream is an exchange with an argument."""
         answer = _dicts(await self._management.get("exchanges", self._vhost, columns="name,arguments"))
-        self.super_streams = {
-            name: self.super_streams.get(name) or _super_stream(name)
+        self._exchanges = frozenset(
+            name
             for name, arguments in ((entry.get("name"), entry.get("arguments")) for entry in answer)
             if isinstance(name, str) and isinstance(arguments, dict) and arguments.get("x-super-stream") is True
+        )
+        self._set_super_streams({name: self._partitions_of(name) for name in self._exchanges})
+
+    async def _read_bindings(self) -> None:
+        """Its partitions are the streams that are bound to it, of names of their own."""
+        answer = _dicts(await self._management.get("bindings", self._vhost, columns="source,destination,destination_type"))
+        found: dict[str, set[str]] = {name: set() for name in self._exchanges}
+        for entry in answer:
+            source, queue = entry.get("source"), entry.get("destination")
+            if (
+                isinstance(source, str)
+                and isinstance(queue, str)
+                and entry.get("destination_type") == "queue"
+                and source in found
+            ):
+                found[source].add(queue)
+        self._set_super_streams({name: tuple(sorted(queues)) for name, queues in found.items()})
+
+    def _partitions_of(self, name: str) -> tuple[str, ...]:
+        known = self.super_streams.get(name)
+        return known.partitions if known is not None else ()
+
+    def _set_super_streams(self, found: Mapping[str, tuple[str, ...]]) -> None:
+        """Those that are as they were stay the very objects."""
+        last = self.super_streams
+        self.super_streams = {
+            name: last[name] if name in last and last[name].partitions == partitions else SuperStream(partitions, _not_told(name))
+            for name, partitions in found.items()
         }
 
 
-def _super_stream(name: str) -> Unknown:
-    why = "the management API does not tell what consumers of streams have processed; watch a classic or a quorum queue"
-    return Unknown(UnknownReason.UNSUPPORTED, f"{name} is a super stream: {why}")
+def _not_told(name: str) -> Unknown:
+    return Unknown(UnknownReason.UNSUPPORTED, f"{name} is a super stream: {NOT_TOLD}")
 
 
 def _dicts(answer: Any) -> list[dict[str, Any]]:

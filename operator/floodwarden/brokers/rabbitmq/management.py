@@ -82,10 +82,10 @@ class Management:
         """Start a sweep that ends at ``deadline`` (the event loop's time)."""
         self._deadline = deadline
 
-    async def get(self, *segments: str, columns: str) -> Any:
-        """What ``/api`` tells under a path, with no more than these columns: the very object of the last time where it is the
-        same byte for byte. The address that answered last is asked first. BrokerError where none answers."""
-        path = f"{_path(segments)}?columns={columns}"
+    async def get(self, *segments: str, columns: str, **asked: str) -> Any:
+        """What ``/api`` tells under a path, with no more than these columns, ``asked`` for so: the very object of the last time
+        where it is the same byte for byte. The address that answered last is asked first. BrokerError where none answers."""
+        path = f"{_path(segments)}?{'&'.join(f'{key}={value}' for key, value in {'columns': columns, **asked}.items())}"
         return await self._first(lambda node: self._get(node, path))
 
     async def put(self, *segments: str, body: Mapping[str, Any]) -> None:

@@ -20,7 +20,15 @@ answer is neither cached by the broker nor small. What does show a new sample of
 queue's process, which no process tells its length without. So a queue's numbers are taken anew when it has told its length anew;
 or when nothing at all has moved for longer than the interval, as with a queue at rest, which tells nothing but is as it was.
 In between they stay the same, since acknowledgements without the length that belongs to them would let ``end`` go up and down.
-Length and acknowledgements are still up to an interval apart: where consumption changes by so many messages a second, arrivals
+
+A length of the statistics is up to two intervals old by that. A younger one is in the other answer of ``/api/queues``, without
+statistics (``COUNTED``): classic queues are asked by the broker there and then, and of quorum queues it is what the leader told
+last, every 5 s. Where a queue is in both answers with the same leader its length is taken from that one, always, or a new length
+would be followed by an old one; and a rise that stands out of chance is not left waiting for the statistics. Acknowledgements are
+as old then as they were: arrivals come out too low by them, and come in later. A leader that has told nothing yet has 0 there,
+which ``_settles`` keeps out.
+
+Length and acknowledgements are up to an interval apart: where consumption changes by so many messages a second, arrivals
 are wrong by as many for so many seconds, once. And that distance jitters, so that ``end`` could fall by a few messages while a
 queue is drained, and its age be lost each time: a fall of no more than was acknowledged meanwhile is left out, and the lag is so
 much too large, until the queue rests or as many have arrived.
@@ -29,6 +37,7 @@ much too large, until the queue rests or as many have arrived.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import sqrt
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from floodwarden.core.observation import Offsets, Unknown, UnknownReason
@@ -37,10 +46,16 @@ COLUMNS: Final = (
     "name,type,state,node,leader,arguments,consumers,messages,reductions"
     ",message_stats.ack,message_stats.deliver_no_ack,message_stats.get_no_ack"
 )
+COUNTED: Final = "name,leader,node,messages"
+COUNTED_HOW: Final = {"disable_stats": "true", "enable_queue_totals": "true"}
 QUIET_SECONDS: Final = 6.0  # a sample every 5 s, and some time to come through
 # A queue of which only acknowledgements move has not told its length yet, unless its interval is longer than any sensible one.
 LONGEST_INTERVAL: Final = 60.0
 LONGEST_SETTLING: Final = 30.0  # for a new leader to tell the length
+OLDEST_LENGTH: Final = 12.0  # of the statistics: two samples every 5 s, and some time to come through
+CHANCE: Final = 3.0  # standard deviations of a Poisson count up to which a rise may be chance
+# What it tells of consumers of streams is what was sent to them: see hack/adr/0010-lag-of-streams.md.
+NOT_TOLD: Final = "the management API does not tell what consumers of streams have processed; watch a classic or a quorum queue"
 LARGEST: Final = 2**60  # nobody counts so many messages; sums of four still are what core counts with
 _GOOD: Final = ("ack", "deliver_no_ack", "get_no_ack")
 _NOT_RUNNING: Final = frozenset({"down", "stopped", "crashed", "minority", "terminated"})
@@ -55,6 +70,13 @@ class Told(NamedTuple):
     length: int
     reductions: int
     handed: int
+
+
+class Counted(NamedTuple):
+    """A queue's length without statistics, and who told it."""
+
+    leader: str
+    length: int
 
 
 class Seen(NamedTuple):
@@ -81,7 +103,7 @@ class Queues:
         for name in self._known.keys() - set(names):
             del self._known[name]
 
-    def see(self, name: str, entry: Entry | None, now: float) -> Seen | None:
+    def see(self, name: str, entry: Entry | None, now: float, counted: Counted | None = None) -> Seen | None:
         """What is known of a queue now that an answer of ``now`` says this of it, None: it does not exist.
 
         The very object of the last time where nothing was taken anew.
@@ -93,14 +115,16 @@ class Queues:
             return None
         if known is None:
             known = self._known[name] = _Queue(name)
-        return known.see(entry, now)
+        return known.see(entry, now, counted)
 
 
 class _Queue:
     """One queue, and what was told of it."""
 
     __slots__ = (
+        "_counted_at",
         "_entry",
+        "_fresh",
         "_highest",
         "_incarnation",
         "_last",
@@ -119,6 +143,8 @@ class _Queue:
         self._told: Told | Unknown | None = None  # what that entry says
         self._last: Told | None = None  # the last that could be read
         self._seen: Seen | None = None
+        self._fresh = False  # what is told has not been shown yet
+        self._counted_at: float | None = None  # when the length was last told without statistics
         self._incarnation = 0
         self._highest = 0  # the most that was handed over before the counters went back
         self._moved_at = 0.0
@@ -126,7 +152,7 @@ class _Queue:
         self._settling = 0  # the reductions while what is told may still be the old leader's
         self.gone = False  # it did not exist when it was looked for last
 
-    def see(self, entry: Entry, now: float) -> Seen:
+    def see(self, entry: Entry, now: float, counted: Counted | None) -> Seen:
         """See ``Queues.see``."""
         if self._told is None or entry != self._entry:
             self._entry, self._told = entry, decode(self._name, entry)
@@ -136,10 +162,11 @@ class _Queue:
         last, self._last = self._last, told
         if self.gone:
             # Declared again: nothing goes on from before.
-            self.gone, last, self._highest = False, None, 0
+            self.gone, last, self._highest, self._counted_at = False, None, 0, None
             self._incarnation += 1
+        length = self._length(told, counted, now)
         if last is None:
-            return self._show(self._positions(told), now)
+            return self._show(self._positions(told.handed, told.length if length is None else length), now)
         if told.leader != last.leader:
             self._led_since = now
         back = self._went_back(told.handed, last.handed)
@@ -149,10 +176,21 @@ class _Queue:
         length_told = (told.reductions, told.length) != (last.reductions, last.length)
         if length_told or told.handed != last.handed:
             self._moved_at = now
-        seen = self._seen
-        if back or length_told or seen is None or isinstance(seen.offsets, Unknown) or self._rests(seen.taken, now):
-            return self._show(self._positions(told), now)
+        seen, self._fresh = self._seen, self._fresh or back or length_told
+        if seen is None or isinstance(seen.offsets, Unknown):
+            return self._show(self._positions(told.handed, told.length if length is None else length), now)
+        if length is not None and (self._fresh or self._rests(seen.taken, now) or _risen(length, seen.offsets)):
+            return self._show(self._positions(told.handed, length), now)
         return seen
+
+    def _length(self, told: Told, counted: Counted | None, now: float) -> int | None:
+        """The youngest length there is; None where only one is left that may be older than what was seen already."""
+        if counted is not None and counted.leader == told.leader:
+            self._counted_at = now
+            return counted.length
+        if self._counted_at is not None and now - self._counted_at < OLDEST_LENGTH:
+            return None
+        return told.length
 
     def _went_back(self, handed: int, before: int) -> bool:
         """Whether the counters are not those of before, and a new incarnation if so.
@@ -180,20 +218,20 @@ class _Queue:
             self._led_since = None
         return self._led_since is not None
 
-    def _positions(self, told: Told) -> Offsets:
-        end, seen = told.handed + told.length, self._seen
+    def _positions(self, handed: int, length: int) -> Offsets:
+        end, seen = handed + length, self._seen
         if seen is not None and isinstance(seen.offsets, Offsets) and seen.incarnation == self._incarnation:
-            acknowledged = told.handed - (seen.offsets.committed or 0)
+            acknowledged = handed - (seen.offsets.committed or 0)
             if end < seen.offsets.end <= end + acknowledged:
                 end = seen.offsets.end
-        return Offsets(told.handed, end, told.handed)
+        return Offsets(handed, end, handed)
 
     def _rests(self, taken: float, now: float) -> bool:
         """Whether the same numbers hold for a later time."""
         return now - max(self._moved_at, taken) >= QUIET_SECONDS or now - taken >= LONGEST_INTERVAL
 
     def _show(self, offsets: Offsets | Unknown, now: float) -> Seen:
-        seen = self._seen
+        seen, self._fresh = self._seen, False
         if seen is not None and seen.offsets == offsets and seen.incarnation == self._incarnation:
             if isinstance(offsets, Unknown):
                 return seen
@@ -205,10 +243,7 @@ class _Queue:
 def decode(name: str, entry: Entry) -> Told | Unknown:
     """What an entry of the answer says of a queue; Unknown where that is not its length and its counters."""
     if entry.get("type") == "stream":
-        # /api/stream/consumers has the offset last sent to each consumer that is connected now; what consumers stored themselves
-        # is told since RabbitMQ 4 only, for one stream at a time (/api/stream/{vhost}/{name}/tracking).
-        why = "the management API does not tell what consumers of streams have processed; watch a classic or a quorum queue"
-        return Unknown(UnknownReason.UNSUPPORTED, f"{name} is a stream: {why}")
+        return Unknown(UnknownReason.UNSUPPORTED, f"{name} is a stream: {NOT_TOLD}")
     state, leader = entry.get("state"), entry.get("leader", entry.get("node"))
     down = state if isinstance(state, str) and state in _NOT_RUNNING else None
     if down or ("leader" in entry and not leader):
@@ -231,6 +266,22 @@ def entries(answer: Any) -> dict[str, Entry]:
     if not isinstance(answer, list):
         raise ValueError("no list of queues")
     return {entry["name"]: entry for entry in answer if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
+
+
+def counted(answer: Any) -> dict[str, Counted]:
+    """The lengths in an answer without statistics by their queue's name; ValueError where it is no list of queues."""
+    found: dict[str, Counted] = {}
+    for name, entry in entries(answer).items():
+        leader, length = entry.get("leader", entry.get("node")), entry.get("messages")
+        if isinstance(leader, str) and _counts(length):
+            found[name] = Counted(leader, length)
+    return found
+
+
+def _risen(length: int, seen: Offsets) -> bool:
+    """Whether so many more wait than were seen as chance does not bring."""
+    lag = seen.end - seen.log_start
+    return length - lag > CHANCE * sqrt(max(lag, 1))
 
 
 def _single(entry: Entry) -> bool:

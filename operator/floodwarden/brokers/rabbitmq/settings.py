@@ -1,6 +1,6 @@
 """What keeps messages on a virtual host of RabbitMQ, read for an audit; operator policies of ours are written.
 
-Implements ``brokers.base.DeliveryBroker``; ``core.delivery.rabbitmq`` judges. An audit takes eight requests, however many queues,
+Implements ``brokers.base.DeliveryBroker``; ``core.delivery.rabbitmq`` judges. An audit takes ten requests, however many queues,
 clients and nodes there are: members of quorum queues and streams come with the queues.
 """
 
@@ -15,11 +15,12 @@ from typing import Any, Final, TypeVar
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq import answers
 from floodwarden.brokers.rabbitmq.access import Access
+from floodwarden.brokers.rabbitmq.lately import Lately
 from floodwarden.brokers.rabbitmq.management import Management
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.rabbitmq.found import OURS, QUORUM, QueueFound, QueuesFound, Unroutable
 from floodwarden.core.delivery.rabbitmq.judging import judge
-from floodwarden.core.delivery.rabbitmq.operator_policies import KIND, SETTING
+from floodwarden.core.delivery.rabbitmq.operator_policies import KIND, SETTING, made
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Unknown, UnknownReason
@@ -44,10 +45,8 @@ class RabbitSettings:
     def __init__(self, access: Access) -> None:
         self._vhost = access.vhost
         self._management = Management(access)
-        # As counted by the last audit and by the one before it: what is read back after a write belongs to the same audit.
-        self._unroutable: int | None = None
-        self._before: int | None = None
-        self._wrote = False
+        self._lately = Lately()
+        self._wrote = False  # what is read back after a write belongs to the same audit
 
     @property
     def requests(self) -> int:
@@ -61,15 +60,18 @@ class RabbitSettings:
         queues = await self._queues(wanted)
         nodes = await part(answers.nodes, "nodes", columns=answers.NODES)
         policies = await part(answers.operator_policies, "operator-policies", vhost, columns=answers.OPERATOR_POLICIES)
+        given = await part(answers.given_names, "vhosts", vhost, "connections", columns=answers.CONNECTIONS)
+        names = None if isinstance(given, Unknown) else given
         consumers = await part(
-            partial(answers.consumers, wanted=queues.__contains__), "consumers", vhost, columns=answers.CONSUMERS
+            partial(answers.consumers, names=names, wanted=queues.__contains__), "consumers", vhost, columns=answers.CONSUMERS
         )
-        channels = await part(answers.channels, "vhosts", vhost, "channels", columns=answers.CHANNELS)
+        channels = await part(partial(answers.channels, names=names), "vhosts", vhost, "channels", columns=answers.CHANNELS)
         unroutable = await part(self._counted, "vhosts", columns=answers.VHOSTS)
         about = await part(answers.about, "overview", columns=answers.OVERVIEW)
-        if isinstance(unroutable, Unroutable):
-            self._before, self._unroutable = unroutable.before, unroutable.total
         self._wrote = False
+        now = asyncio.get_running_loop().time()
+        if not isinstance(channels, Unknown):
+            channels = self._lately.channels(channels, now)
         if isinstance(nodes, Unknown) and nodes.reason is UnknownReason.AUTHORIZATION_FAILED:
             consumers = channels = nodes  # without the tag monitoring a user is shown its own ones only
         if isinstance(about, Unknown):
@@ -77,10 +79,11 @@ class RabbitSettings:
         version, name, rates = (None, "", True) if isinstance(about, Unknown) else about
         return QueuesFound(
             vhost=vhost,
-            queues=queues,
+            queues=self._lately.queues(queues, now),
             operator_policies=policies,
             nodes=nodes,
             exchanges=await part(answers.exchanges, "exchanges", vhost, columns=answers.EXCHANGES),
+            bindings=await part(answers.bindings, "bindings", vhost, columns=answers.BINDINGS),
             consumers=consumers,
             channels=channels if rates or isinstance(channels, Unknown) else _NO_RATES,
             unroutable=unroutable,
@@ -91,6 +94,10 @@ class RabbitSettings:
     def judge(self, found: QueuesFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> Mapping[str, Findings]:
         """See ``DeliveryBroker.judge``."""
         return judge(found, policies, beside)
+
+    def made(self, found: QueuesFound) -> Mapping[str, Change]:
+        """See ``DeliveryBroker.made``."""
+        return made(found.operators)
 
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         """See ``DeliveryBroker.write``: operator policies of ours only. Ends within 30 seconds."""
@@ -131,7 +138,8 @@ class RabbitSettings:
             return Unknown(UnknownReason.BROKER_ERROR, f"what RabbitMQ tells of {segments[-1]} cannot be read ({error})")
 
     def _counted(self, answer: Any) -> Unroutable:
-        return answers.unroutable(answer, self._vhost, self._before if self._wrote else self._unroutable)
+        now = asyncio.get_running_loop().time()
+        return self._lately.unroutable(answers.unroutable(answer, self._vhost), now, again=self._wrote)
 
     async def _write(self, change: Change) -> Unknown | None:
         """Why a change was refused, or may not have arrived."""

@@ -84,6 +84,10 @@ class RocketMQSettings:
         """See ``DeliveryBroker.judge``."""
         return judging.judge(found, policies, beside)
 
+    def made(self, found: RocketMQFound) -> Mapping[str, Change]:
+        """See ``DeliveryBroker.made``: all that is written are settings that brokers have anyway."""
+        return {}
+
     async def write(self, changes: Collection[Change]) -> Mapping[Change, Unknown]:
         """See ``DeliveryBroker.write``. What would need a restart is refused."""
         self._begin()

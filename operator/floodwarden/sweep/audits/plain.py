@@ -1,8 +1,11 @@
 """An audit of brokers whose adapter judges what it found: RabbitMQ's and RocketMQ's. One survey, the repairs, one more survey.
 
-What has to go with its policy, such as an operator policy of RabbitMQ, is in the ledger before it is made, and is taken away once
-no policy in mode Enforce asks for it any more, also after a crash. What may be done once only, such as putting back a message of
-RocketMQ, is there before it is done as well, and is not tried again while it is: a few with each audit.
+What has to go with its policy, such as an operator policy of RabbitMQ, is in the ledger before it is made, and is taken away
+once no policy in mode Enforce asks for it any more, also after a crash. Where the ledger was lost, what is there for a policy
+that acts is written down again; all else that says it is Floodwarden's may be another cluster's, and is only told.
+
+What may be done once only, such as putting back a message of RocketMQ, is in the ledger before it is done as well, and is not
+tried again while it is: a few with each audit.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from floodwarden.core.conditions import Notice
 from floodwarden.core.delivery.audit import Findings
 from floodwarden.core.delivery.ledger import REMEMBERED, Entry, Place, Purpose, Resource
 from floodwarden.core.delivery.survey import Change
+from floodwarden.core.delivery.wishes import Wishes
 from floodwarden.core.observation import Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
@@ -49,6 +53,7 @@ class PlainAudit:
         self._ledger = ledger
         self._link = link
         self._broker = broker
+        self._strangers: frozenset[str] = frozenset()  # that were told
         self.requests = 0
 
     async def outcomes(self, asked: Asked) -> Outcomes:
@@ -64,6 +69,8 @@ class PlainAudit:
             if foreign is not None:
                 asked.hold(Gap(Reason.LEFT_CHANGED, foreign.message))
             beside = asked.beside(key_of(self._broker), found.cluster)
+            if asked.may_undo() and not asked.leaving:
+                await self._adopt(adapter.made(found), asked, beside)
 
             async def judge(seen: Told) -> Mapping[str, Findings]:
                 # Hundreds of policies on hundreds of topics take long enough to hold up sweeps.
@@ -86,6 +93,25 @@ class PlainAudit:
     async def close(self) -> None:
         """See ``Audit.close``."""
         await self._link.close()
+
+    async def _adopt(self, made: Mapping[str, Change], asked: Asked, beside: Collection[Wishes]) -> None:
+        """Write down what is there for policies that act, and is not in the ledger; tell what is there for none, once."""
+        known = {entry.name for entry in self._ledger.entries if _ours(entry)}
+        unknown = {name: change for name, change in made.items() if change.name not in known}
+        acting = {one.name for one in asked.wishes if one.enforces and asked.may_act(one.name)}
+        adopted = [_entry(change, name) for name, change in unknown.items() if name in acting]
+        problem = await self._ledger.add(adopted) if adopted else None
+        if problem is not None:
+            _log.warning("not written down", broker=str(key_of(self._broker)), why=problem.message)
+        theirs = {*self._staying(), *(one.name for one in beside)}
+        strangers = {change.resource: name for name, change in unknown.items() if name not in theirs}
+        for what in sorted(strangers.keys() - self._strangers):
+            text = (
+                f"{what} says that it is Floodwarden's, and no DeliveryPolicy {strangers[what]} in mode Enforce and no ledger is "
+                "here for it: take it away by hand, unless a Floodwarden of another cluster has made it"
+            )
+            self._services.tell(Notice(True, Reason.LEFT_CHANGED, text), about(self._broker))
+        self._strangers = frozenset(strangers)
 
     async def _write(self, adapter: DeliveryBroker[Any], wanted: Mapping[Change, str]) -> Mapping[Change, Unknown]:
         """Write down first what has to go with its policy."""

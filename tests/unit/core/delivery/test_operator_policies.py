@@ -9,7 +9,7 @@ import pytest
 
 from floodwarden.core.delivery.rabbitmq.found import OperatorPolicy, QueueFound
 from floodwarden.core.delivery.rabbitmq.judging import judge
-from floodwarden.core.delivery.rabbitmq.operator_policies import dumped, pattern_of, worded
+from floodwarden.core.delivery.rabbitmq.operator_policies import dumped, made, pattern_of, worded
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.delivery.wishes import Wishes
@@ -78,13 +78,61 @@ def test_somebody_has_changed_it(there: OperatorPolicy, before: str) -> None:
     ],
 )
 def test_it_is_below_all_that_others_made(others: list[int], there: int | None, priority: int | None) -> None:
-    """So that theirs holds wherever it matches; those of other DeliveryPolicies do not count."""
+    """So that theirs holds wherever it matches; those of other DeliveryPolicies that act do not count."""
     known = [operator(f"theirs-{number}", 50, priority=number) for number in others]
     known += [operator(priority=there)] if there is not None else []
-    known.append(operator("floodwarden:shop/others", 50, priority=-99))
-    findings = judged(LIMITED, found(queue(), operator_policies=tuple(known)))
+    known.append(operator("floodwarden:shop/others", 5, priority=-99))
+    acting = asking("shop/others", delivery_limit=5)
+    findings = judge(found(queue(), operator_policies=tuple(known)), [LIMITED, acting])["shop/orders"]
     before = worded(operator(priority=there)) if there is not None else "not set"
     assert findings.changes == (() if priority is None else (written(before, priority=priority),))
+
+
+STANDING = {
+    "of a policy that is paused": (operator("floodwarden:shop/paused", 9), -2),
+    "of a policy that is paused, and lower": (operator("floodwarden:shop/paused", 9, priority=-7), -8),
+    "for other queues": (operator("floodwarden:shop/paused", 9, pattern="^payments$"), -1),
+    "in words that RabbitMQ alone understands": (operator("floodwarden:shop/paused", 9, pattern="^(?<a>x)\\\\K(?|a|b)$"), -2),
+}
+
+
+@pytest.mark.parametrize(("standing", "priority"), STANDING.values(), ids=STANDING)
+@pytest.mark.parametrize("there", [(), (operator(),)], ids=["ours is new", "ours is there"])
+def test_it_is_below_what_nobody_acts_for(there: tuple[OperatorPolicy, ...], standing: OperatorPolicy, priority: int) -> None:
+    """What is in force for a policy that is paused stays so: pausing another one changes nothing."""
+    changes = judged(LIMITED, found(queue(), operator_policies=(standing, *there))).changes
+    before = worded(operator()) if there else "not set"
+    assert changes == (() if there and priority == -1 else (written(before, priority=priority),))
+
+
+def test_a_policy_that_is_paused_has_the_queue() -> None:
+    """It is named, and what to do; a queue beside it gets ours."""
+    held = queue(operator_policy="floodwarden:shop/paused", effective={"delivery-limit": 9})
+    seen = found(held, queue("orders-eu"), operator_policies=(operator("floodwarden:shop/paused", 9, pattern="^orders$"),))
+    violation = the(of(judged(LIMITED, seen)))
+    assert violation.action is Action.OWNER
+    assert violation.reason.startswith(
+        "operator policy floodwarden:shop/paused has this queue as long as its DeliveryPolicy is paused"
+    )
+    assert the(of(judged(LIMITED, seen), "queue orders-eu")).action is Action.REPAIR
+
+
+def test_an_agreeing_policy_has_the_queue() -> None:
+    """It acts as well: the limit is shown soon."""
+    held = queue(operator_policy="floodwarden:shop/others", effective={"delivery-limit": 9})
+    known = (operator(), operator("floodwarden:shop/others", 5))
+    findings = judge(found(held, operator_policies=known), [LIMITED, asking("shop/others", delivery_limit=5)])
+    assert "has not shown it for this queue yet" in the(findings["shop/orders"].violations).reason
+    assert [one.changes for one in findings.values()] == [(), ()]
+
+
+def test_what_was_made_for_policies() -> None:
+    """All that say so, by the policy's name; nobody else's."""
+    found_ours = made({one.name: one for one in (operator(), operator("platform"), operator("floodwarden:x/y", 7))})
+    assert found_ours == {
+        "shop/orders": written(),
+        "x/y": written(name="floodwarden:x/y", definition={"delivery-limit": 7}),
+    }
 
 
 @pytest.mark.parametrize("limit", [9, None], ids=["a higher limit", "no limit"])

@@ -65,9 +65,9 @@ class TestClients:
     @pytest.mark.parametrize(
         "changes",
         [
-            pytest.param({"channels": (sender("idle", confirms=False, publishes=0.0),)}, id="who does not publish"),
-            pytest.param({"queues": {"orders": queue(receives=None)}}, id="who publishes, but not here"),
-            pytest.param({"queues": {"orders": queue(receives=0.0)}}, id="who publishes here no more"),
+            pytest.param({"channels": (sender("idle", confirms=False, publishes=False),)}, id="who does not publish"),
+            pytest.param({"queues": {"orders": queue(published=None, receives=False)}}, id="who publishes, but not here"),
+            pytest.param({"queues": {"orders": queue(published=9, receives=False)}}, id="who publishes here no more"),
         ],
     )
     def test_no_publisher_to_blame(self, changes: dict[str, object]) -> None:
@@ -75,7 +75,7 @@ class TestClients:
         seen = replace(found(queue(), channels=(sender("careless", confirms=False),)), **changes)  # type: ignore[arg-type]
         findings = judged(ACKS, seen)
         assert findings.violations == ()
-        assert findings.unproven[0].startswith("acks All: only channels that publish now")
+        assert findings.unproven[0].startswith("acks All: only who was seen to publish within the last hour")
 
     def test_full_queues_that_nobody_hears_of(self) -> None:
         """Without acks as well, where a queue refuses what does not fit."""
@@ -86,20 +86,20 @@ class TestClients:
 
     def test_acks_none(self) -> None:
         """Who asks for nothing is told nothing."""
-        seen = found(queue(), channels=(sender("careless", confirms=False, drops=1.0),), unroutable=Unroutable(9, 1))
+        seen = found(queue(), channels=(sender("careless", confirms=False, drops=True),), unroutable=Unroutable(9, 1))
         findings = judged(asking(acks="None"), seen)
         assert (findings.violations, findings.unproven) == ((), ())
 
     @pytest.mark.parametrize(
         ("unroutable", "drops", "told"),
         [
-            pytest.param(Unroutable(9, 7), 0.0, "some since the last audit", id="since the last audit"),
-            pytest.param(Unroutable(9, 7), 1.0, "some since the last audit, of here (user app)", id="and by whom"),
-            pytest.param(Unroutable(9), 1.0, "some now, of here (user app)", id="at the first audit"),
-            pytest.param(GONE, 1.0, "some now, of here (user app)", id="counters not known"),
+            pytest.param(Unroutable(9, 7), False, "some within the last hour", id="within the last hour"),
+            pytest.param(Unroutable(9, 7), True, "some within the last hour, of here (user app)", id="and by whom"),
+            pytest.param(Unroutable(9), True, "some within the last hour, of here (user app)", id="at the first audit"),
+            pytest.param(GONE, True, "some within the last hour, of here (user app)", id="counters not known"),
         ],
     )
-    def test_unroutable(self, unroutable: Unroutable | Unknown, drops: float, told: str) -> None:
+    def test_unroutable(self, unroutable: Unroutable | Unknown, drops: bool, told: str) -> None:
         """Messages that no queue took are confirmed all the same."""
         seen = found(queue(), unroutable=unroutable, channels=(sender("here", drops=drops),))
         violation = the(judged(ACKS, seen).violations)
@@ -138,6 +138,7 @@ UNREAD = {
     "members": (found(replace(SAFE, members=GONE)), {"queue orders"}),
     "who of them is there": (found(replace(SAFE, online=GONE)), {"queue orders"}),
     "exchanges": (found(SAFE, exchanges=GONE), {"queue orders"}),
+    "bindings": (found(SAFE, bindings=GONE), {"queue orders"}),
     "consumers": (found(SAFE, consumers=GONE), {"queue orders"}),
     "nodes": (found(SAFE, nodes=GONE), {NODES}),
     "channels": (found(SAFE, channels=GONE), {HOST}),
@@ -183,5 +184,5 @@ def test_a_queue_that_was_just_declared() -> None:
 
 def test_what_is_not_known_and_not_asked_for() -> None:
     """It is not missed."""
-    seen = found(queue(), exchanges=GONE, consumers=GONE, channels=GONE, unroutable=GONE, operator_policies=GONE)
+    seen = found(queue(), exchanges=GONE, bindings=GONE, consumers=GONE, channels=GONE, unroutable=GONE, operator_policies=GONE)
     assert judged(asking(factor=3), seen).gaps == ()

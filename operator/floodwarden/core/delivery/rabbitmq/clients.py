@@ -1,4 +1,5 @@
-"""What clients of RabbitMQ do, as its management API shows them now: consumers, publishers, messages that no queue took.
+"""What clients of RabbitMQ do: consumers as the management API shows them now; publishers, and messages that no queue took, as it
+has shown them within the last hour, or who publishes seldom would come and go.
 
 A channel tells how much it publishes, but not where to. ``judging`` asks; all of it is for people to change, in their programs.
 """
@@ -63,9 +64,9 @@ def of_publishers(
         return
     if acknowledged(wishes):
         unproven.append(
-            f"acks {wishes.acks}: only channels that publish now can be seen, and whether they use publisher confirms"
+            f"acks {wishes.acks}: only who was seen to publish within the last hour is known, and whether with publisher confirms"
         )
-    publishing = [one for one in found.channels if one.publishes > 0]
+    publishing = [one for one in found.channels if one.publishes]
     careless = [one for one in publishing if not one.confirms]
     if not careless or not any(one.receives for one in queues):
         return
@@ -90,16 +91,16 @@ def of_unroutable(wishes: Wishes, found: QueuesFound, gaps: list[Gap], unproven:
         if isinstance(part, Unknown):
             gaps.append(gap_of(part))
     counted = None if isinstance(found.unroutable, Unknown) else found.unroutable
-    dropping = [] if isinstance(found.channels, Unknown) else [one for one in found.channels if one.drops > 0]
+    dropping = [] if isinstance(found.channels, Unknown) else [one for one in found.channels if one.drops]
     lately = counted.lately if counted is not None else 0
     if lately or dropping:
-        since = "some since the last audit" if lately else "some now"
-        text = f"{since}, of {_named(dropping)}" if dropping else since
+        some = "some within the last hour"
+        text = f"{some}, of {_named(dropping)}" if dropping else some
         reason = (
             "no queue took them, and they were confirmed all the same: publish with mandatory, or give the exchange an alternate"
         )
         yield Violation(found.resource, UNROUTABLE, "none", text, _CHANNEL, Action.REPORT, reason)
     elif counted is not None and counted.before is None and counted.total:
         unproven.append(
-            f"{UNROUTABLE}: {counted.total} were dropped since RabbitMQ counts; whether they still are the next audit tells"
+            f"{UNROUTABLE}: {counted.total} were dropped since RabbitMQ counts; whether they still are the next audits tell"
         )

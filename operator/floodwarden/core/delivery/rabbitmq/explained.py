@@ -124,7 +124,7 @@ EXPLAINED_RABBITMQ: tuple[Explained, ...] = (
         "dead-letter-exchange",
         "spec.consumption.deadLetter",
         "Where RabbitMQ publishes messages that were rejected, expired or given out too often.",
-        "Without one, or with one that does not exist, they are dropped.",
+        "Without one, with one that does not exist, or with one that has no binding to a queue for them, they are dropped.",
         "A queue behind it, and somebody who looks at it.",
         "Messages that nobody could process.",
     ),

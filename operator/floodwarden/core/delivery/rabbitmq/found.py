@@ -16,6 +16,7 @@ CLASSIC: Final = "classic"
 QUORUM: Final = "quorum"
 STREAM: Final = "stream"
 RESERVED: Final = "amq."  # how the names of queues begin that the broker names itself
+NEW_CLIENT: Final = "a new connection"  # one that RabbitMQ does not name yet
 OURS: Final = "floodwarden:"  # how the names of operator policies begin that Floodwarden has made
 # Of what is set by an argument and by a policy, RabbitMQ takes the smaller one; of the others the argument, unless noted.
 _SMALLER: Final = frozenset({"delivery-limit", "expires", "max-age", "max-length", "max-length-bytes", "message-ttl"})
@@ -26,8 +27,8 @@ _AGES: Final = {"Y": 31_536_000, "M": 2_592_000, "D": 86_400, "h": 3600, "m": 60
 @dataclass(frozen=True, slots=True)
 class QueueFound:
     """One queue. ``effective`` is what its policy and its operator policy come to, which a queue tells some seconds after it was
-    declared; ``members`` and ``online`` are nodes that have a copy, of quorum queues and streams. ``receives`` is in messages per
-    second, None where none were ever counted."""
+    declared; ``members`` and ``online`` are nodes that have a copy, of quorum queues and streams. ``published`` are messages
+    since the statistics began, None where none were ever counted; ``receives``: some of them within the last hour."""
 
     name: str
     kind: str
@@ -41,7 +42,8 @@ class QueueFound:
     state: str = "running"
     members: tuple[str, ...] | Unknown = ()
     online: tuple[str, ...] | Unknown = ()
-    receives: float | None = None
+    published: int | None = None
+    receives: bool = False
 
     @property
     def resource(self) -> str:
@@ -70,6 +72,28 @@ class OperatorPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeFound:
+    """One exchange; that by default has an empty name. ``alternate`` gets what no binding fits; a ``policy`` may name one too."""
+
+    name: str
+    kind: str = "direct"
+    alternate: str | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where an exchange sends messages of a key: to a queue, or to another exchange."""
+
+    key: str
+    destination: str
+    to_queue: bool = True
+
+
+Bindings = Mapping[str, Sequence[Binding]]  # by the exchange they come from
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFound:
     """One node. An alarm is None while the node does not tell; ``apart`` are those that it has lost sight of."""
 
@@ -82,55 +106,57 @@ class NodeFound:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFound:
-    """One consumer. ``prefetch`` is in messages, 0: no bound."""
+    """One consumer. ``client`` is the name that its connection was given by its program, and its host: what stays the same when
+    it connects again. ``prefetch`` is in messages, 0: no bound."""
 
     queue: str
-    connection: str
+    client: str
     user: str
     acknowledges: bool
     prefetch: int
 
     def __str__(self) -> str:
-        return f"{self.connection} (user {self.user})"
+        return f"{self.client} (user {self.user})"
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelFound:
-    """One open channel. ``confirms``: its publisher is told what is kept, by confirms or by transactions. Rates are in messages
-    per second; ``drops`` are of messages that no queue took."""
+    """One open channel, or all of a client that are alike, also those that it had within the last hour. ``confirms``: its
+    publisher is told what is kept, by confirms or by transactions; ``drops``: it sent messages that no queue took."""
 
-    connection: str
+    client: str
     user: str
     confirms: bool
-    publishes: float = 0.0
-    drops: float = 0.0
+    publishes: bool = False
+    drops: bool = False
 
     def __str__(self) -> str:
-        return f"{self.connection} (user {self.user})"
+        return f"{self.client} (user {self.user})"
 
 
 @dataclass(frozen=True, slots=True)
 class Unroutable:
-    """Messages that no queue took, counted since the statistics began; ``before``: by the last audit, None at the first one."""
+    """Messages that no queue took, counted since the statistics began; ``before``: up to an hour ago, None at the first audit."""
 
     total: int
     before: int | None = None
 
     @property
     def lately(self) -> int:
-        """How many since the last audit, as far as is known. Counters are gone with the node that counted."""
+        """How many within the last hour, as far as is known. Counters are gone with the node that counted."""
         return max(self.total - self.before, 0) if self.before is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
 class QueuesFound:
-    """One virtual host, queues and operator policies by name. ``cluster`` is the id that the nodes have in common."""
+    """One virtual host, queues, operator policies and exchanges by name. ``cluster`` is the id that the nodes have in common."""
 
     vhost: str
     queues: Mapping[str, QueueFound | Unknown]
     operator_policies: Mapping[str, OperatorPolicy] | Unknown
     nodes: tuple[NodeFound, ...] | Unknown
-    exchanges: frozenset[str] | Unknown
+    exchanges: Mapping[str, ExchangeFound] | Unknown
+    bindings: Bindings | Unknown
     consumers: tuple[ConsumerFound, ...] | Unknown
     channels: tuple[ChannelFound, ...] | Unknown
     unroutable: Unroutable | Unknown

@@ -29,7 +29,7 @@ from floodwarden.core.delivery.rabbitmq.found import (
     resource_of,
 )
 from floodwarden.core.delivery.rabbitmq.operator_policies import LIMIT, Disputes, speaks_of
-from floodwarden.core.delivery.rabbitmq.rules import EXCHANGE, keeps, of_queue
+from floodwarden.core.delivery.rabbitmq.rules import EXCHANGE, keeps, lead_nowhere, of_queue
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import NODES, Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes
@@ -51,6 +51,7 @@ class _Around:
     found: QueuesFound
     consumers: Mapping[str, Sequence[ConsumerFound]]
     disputes: Mapping[bool, Disputes]
+    acting: frozenset[str]  # the operator policies that policies act for
 
 
 def judge(found: QueuesFound, policies: Collection[Wishes], beside: Collection[Wishes] = ()) -> dict[str, Findings]:
@@ -66,7 +67,8 @@ def judge(found: QueuesFound, policies: Collection[Wishes], beside: Collection[W
         enforces: operator_policies.disputes([one for one in every if one.enforces is enforces], of_each)
         for enforces in (True, False)
     }
-    around = _Around(found, consumers, disputes)
+    acting = frozenset(operator_policies.name_for(one) for one in every if one.enforces)
+    around = _Around(found, consumers, disputes, acting)
     return {wishes.name: _findings(wishes, matched[wishes.name], around) for wishes in policies}
 
 
@@ -91,7 +93,7 @@ def _findings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], aroun
     violations += _of_nodes(found, gaps)
     if gaps:
         unread.add(NODES)
-    change = _change(wishes, around, gaps)
+    change = _change(wishes, matched, around, gaps)
     if isinstance(found.operator_policies, Unknown):
         unread.add(f"{operator_policies.KIND} {operator_policies.name_for(wishes)}")
     aside = len(gaps)
@@ -117,8 +119,8 @@ def _findings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], aroun
     )
 
 
-def _change(wishes: Wishes, around: _Around, gaps: list[Gap]) -> Change | None:
-    """What may be written now."""
+def _change(wishes: Wishes, queues: Collection[str], around: _Around, gaps: list[Gap]) -> Change | None:
+    """What may be written now. ``queues`` are those that the policy speaks of."""
     known = around.found.operator_policies
     if isinstance(known, Unknown):
         if wishes.reading.delivery_limit is not None:
@@ -126,7 +128,8 @@ def _change(wishes: Wishes, around: _Around, gaps: list[Gap]) -> Change | None:
         return None
     if not wishes.acts or around.disputes[wishes.enforces].get(wishes.name) or around.found.version is None:
         return None  # with a version that is not known nobody can tell what the brokers' own limit is
-    return operator_policies.change(wishes, known, _usual_limit(around.found))
+    above = operator_policies.standing(known, around.acting, queues)
+    return operator_policies.change(wishes, known, above, _usual_limit(around.found))
 
 
 def _of_queue(
@@ -197,6 +200,9 @@ def _lowering(wishes: Wishes, queue: QueueFound, around: _Around, change: Change
     if queue.operator_policy is not None and not queue.operator_policy.startswith(OURS):
         owner = f"operator policy {queue.operator_policy}"
         return Action.OWNER, f"{owner} has this queue, and RabbitMQ takes one for each: set {LIMIT} there"
+    if queue.operator_policy is not None and queue.operator_policy not in (*around.acting, operator_policies.name_for(wishes)):
+        owner = f"operator policy {queue.operator_policy}"
+        return Action.OWNER, f"{owner} has this queue as long as its DeliveryPolicy is paused, or not known here: change it there"
     elsewhere = sorted(around.disputes[wishes.enforces].get(wishes.name, {}))
     if elsewhere:
         others = listed([resource_of(name) for name in elsewhere])
@@ -274,4 +280,4 @@ def _has_no_dead_letters(queue: QueueFound, found: QueuesFound) -> bool:
     exchange = held(queue, EXCHANGE, found.operators).value
     if exchange is None:
         return not isinstance(queue.effective, Unknown)
-    return not isinstance(found.exchanges, Unknown) and exchange not in found.exchanges
+    return lead_nowhere(queue, found)

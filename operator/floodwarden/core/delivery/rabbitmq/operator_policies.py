@@ -3,11 +3,15 @@
 Operator policies can only lower what queues' owners have set, and of several that match a queue the one with the highest priority
 holds alone. So there is one for each DeliveryPolicy, below all that others have made, with the delivery limit: nothing else that
 a DeliveryPolicy asks for is a lower number, or is allowed in an operator policy (3.10 refuses overflow and dead letters there).
+
+What nobody acts for stays in force as it is, and above: the operator policy of a DeliveryPolicy that is paused, and one that says
+it is Floodwarden's and that no DeliveryPolicy here asks for. Those of policies that act agree where they meet, in any order.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
@@ -48,23 +52,48 @@ def _literal(character: str) -> str:
     return character if character.isalnum() or character in "_-" else f"\\{character}"
 
 
-def wanted(wishes: Wishes, known: Mapping[str, OperatorPolicy], most: int | None = None) -> OperatorPolicy | None:
-    """The operator policy that there should be; None where the policy asks for nothing that it could hold. ``most`` is the limit
-    that the brokers have by themselves: a higher one would raise it."""
+def made(known: Mapping[str, OperatorPolicy]) -> dict[str, Change]:
+    """Those that say they are Floodwarden's, as they would be written, by the DeliveryPolicy that they are named after."""
+    return {
+        one.name.removeprefix(OURS): Change(one.name, SETTING, dumped(one), "not set", KIND) for one in known.values() if one.ours
+    }
+
+
+def standing(known: Mapping[str, OperatorPolicy], acting: Collection[str], queues: Collection[str]) -> list[OperatorPolicy]:
+    """Those that ours has to be below: all of others, and of Floodwarden's those that no policy acts for and that match one of
+    these queues. ``acting`` has the names of those that policies act for."""
+    return [one for one in known.values() if not one.ours or (one.name not in acting and _meets(one.pattern, queues))]
+
+
+def _meets(pattern: str, queues: Collection[str]) -> bool:
+    try:
+        compiled = re.compile(pattern)
+    except re.error:
+        return True  # somebody has changed it to what RabbitMQ alone understands
+    return any(compiled.search(queue) for queue in queues)
+
+
+def wanted(
+    wishes: Wishes, known: Mapping[str, OperatorPolicy], above: Collection[OperatorPolicy], most: int | None = None
+) -> OperatorPolicy | None:
+    """The operator policy that there should be; None where the policy asks for nothing that it could hold. ``above`` are those
+    that it has to be below; ``most`` is the limit that the brokers have by themselves: a higher one would raise it."""
     limit = wishes.reading.delivery_limit
     if limit is None:
         return None
     limit = limit if most is None else min(limit, most)
-    name, below = name_for(wishes), min((one.priority for one in known.values() if not one.ours), default=0)
-    below, there = min(below, 0), known.get(name)
+    name = name_for(wishes)
+    below, there = min([0, *(one.priority for one in above if one.name != name)]), known.get(name)
     priority = there.priority if there is not None and there.priority < below else below - 1
     return OperatorPolicy(name, pattern_of(wishes), priority, {LIMIT: limit}, APPLY_TO)
 
 
-def change(wishes: Wishes, known: Mapping[str, OperatorPolicy], most: int | None = None) -> Change | None:
+def change(
+    wishes: Wishes, known: Mapping[str, OperatorPolicy], above: Collection[OperatorPolicy], most: int | None = None
+) -> Change | None:
     """What is to be written so that it is as it should be; with the value None what is to be taken away. See ``wanted``."""
     there = known.get(name_for(wishes))
-    asked = wanted(wishes, known, most)
+    asked = wanted(wishes, known, above, most)
     if asked == there:
         return None
     before = worded(there) if there is not None else "not set"

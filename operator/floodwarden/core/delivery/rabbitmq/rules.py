@@ -26,6 +26,7 @@ from floodwarden.core.delivery.rabbitmq.found import (
     age_of,
     held,
 )
+from floodwarden.core.delivery.rabbitmq.routes import leads
 from floodwarden.core.delivery.violations import Action, Violation, listed
 from floodwarden.core.delivery.wishes import Wishes, worded
 from floodwarden.core.observation import Unknown
@@ -45,6 +46,7 @@ EXPIRES: Final = "expires"
 AGE: Final = "max-age"
 BYTES: Final = "max-length-bytes"
 EXCHANGE: Final = "dead-letter-exchange"
+KEY: Final = "dead-letter-routing-key"
 STRATEGY: Final = "dead-letter-strategy"
 SAFE_STRATEGY: Final = "at-least-once"
 REJECTING: Final = frozenset({"reject-publish", "reject-publish-dlx"})
@@ -250,8 +252,35 @@ def _dead_letters(wishes: Wishes, queue: QueueFound, found: QueuesFound, gaps: l
         reason = "dead letters are dropped: declare the exchange, and bind a queue to it"
         text = f"{exchange.value}, which does not exist"
         yield Violation(queue.resource, EXCHANGE, "one that exists", text, exchange.where, Action.REPORT, reason)
+    elif isinstance(found.bindings, Unknown):
+        gaps.append(gap_of(found.bindings))
+    elif lead_nowhere(queue, found):
+        yield _unbound(queue, found, exchange)
     if wishes.reading.dead_safely:
         yield from _dead_safely(queue, found.operators)
+
+
+def lead_nowhere(queue: QueueFound, found: QueuesFound) -> bool:
+    """Whether it is known that no queue gets the dead letters of one that has an exchange for them."""
+    exchange, key = held(queue, EXCHANGE, found.operators).value, held(queue, KEY, found.operators).value
+    if isinstance(found.exchanges, Unknown) or not isinstance(exchange, str):
+        return False
+    if exchange not in found.exchanges:
+        return True
+    if isinstance(found.bindings, Unknown) or not (key is None or isinstance(key, str)):
+        return False
+    return leads(found.exchanges, found.bindings, exchange, key) is False
+
+
+def _unbound(queue: QueueFound, found: QueuesFound, exchange: Held) -> Violation:
+    key = held(queue, KEY, found.operators).value
+    name = f"{exchange.value or 'the default one'}"
+    text = f"{name}, which leads to no queue{f' with routing key {key}' if key is not None else ''}"
+    kept = queue.kind == QUORUM and held(queue, STRATEGY, found.operators).value == SAFE_STRATEGY
+    kept = kept and held(queue, OVERFLOW, found.operators).value in REJECTING
+    what = "dead letters stay in the queue until it is full" if kept else "dead letters are dropped"
+    reason = f"{what}: bind a queue to it{' that takes this key' if key is not None else ''}"
+    return Violation(queue.resource, EXCHANGE, "one that leads to a queue", text, exchange.where, Action.REPORT, reason)
 
 
 def _dead_safely(queue: QueueFound, operators: Operators) -> Iterator[Violation]:
