@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,18 @@ from floodwarden.core.delivery.rabbitmq.operator_policies import dumped, made, p
 from floodwarden.core.delivery.survey import Change
 from floodwarden.core.delivery.violations import Action
 from floodwarden.core.delivery.wishes import Wishes
+from floodwarden.core.observation import Unknown, UnknownReason
 from tests.support.delivery import the
-from tests.support.virtual_host import OURS, PATTERN, asking, classic, found, judged, of, operator, queue
+from tests.support.virtual_host import OURS, PATTERN, asking, classic, found, judged, of, operator
+from tests.support.virtual_host import queue as bare
 
 LIMITED = asking(delivery_limit=5)
 KIND = "operator policy"
+
+
+def queue(name: str = "orders", **changes: Any) -> QueueFound:
+    """A queue whose dead letters are kept."""
+    return bare(name, **{"x_dead_letter_exchange": "dead", **changes})
 
 
 def written(before: str = "not set", *, name: str = OURS, **parts: object) -> Change:
@@ -37,6 +45,34 @@ def test_a_limit_is_written_once_for_all_queues() -> None:
     assert {one.reason for one in findings.violations} == {"it is written with this audit, in an operator policy"}
 
 
+def test_it_is_not_for_queues_that_would_drop_messages() -> None:
+    """Without a dead-letter exchange a limit loses what it takes out: such queues are left out until they have one."""
+    seen = found(queue(), bare("orders.eu"), bare("orders-us", x_dead_letter_exchange="gone"))
+    findings = judged(LIMITED, seen)
+    assert findings.changes == (written(pattern=r"^(?!amq\.|(orders-us|orders\.eu)$)(orders.*)$"),)
+    assert {one.resource: one.action for one in findings.violations} == {
+        "queue orders": Action.REPAIR,
+        "queue orders.eu": Action.REPORT,
+        "queue orders-us": Action.REPORT,
+    }
+    assert "it would drop messages for good" in of(findings, "queue orders-us")[0].reason
+    pattern = json.loads(findings.changes[0].value or "")["pattern"]
+    assert [name for name in seen.queues if re.search(pattern, name)] == ["orders"]
+
+
+def test_too_many_would_drop_messages() -> None:
+    """A pattern has an end: then it is for none, which is told."""
+    findings = judged(LIMITED, found(queue(), *(bare(f"orders-{number}") for number in range(51))))
+    assert findings.changes == ()
+    assert "is written for no queue while 51 queues have no dead-letter exchange" in findings.warnings[-1]
+
+
+def test_nothing_is_written_while_a_queue_is_not_known() -> None:
+    """It might be one that drops."""
+    findings = judged(LIMITED, found(queue(), unknown={"orders-x": Unknown(UnknownReason.NO_LEADER, "down")}))
+    assert findings.changes == ()
+
+
 def test_it_is_there() -> None:
     """Nothing is left to write, and who has set the limit is told where it is told."""
     shown = queue(operator_policy=OURS, effective={"delivery-limit": 5})
@@ -50,7 +86,7 @@ def test_it_is_there_and_not_shown_yet() -> None:
     """RabbitMQ tells it of a queue some seconds later."""
     findings = judged(LIMITED, found(queue(), operator_policies=(operator(),)))
     assert findings.changes == ()
-    assert "has not shown it for this queue yet" in the(findings.violations).reason
+    assert "has not shown it yet" in the(findings.violations).reason
 
 
 @pytest.mark.parametrize(
@@ -122,7 +158,7 @@ def test_an_agreeing_policy_has_the_queue() -> None:
     held = queue(operator_policy="floodwarden:shop/others", effective={"delivery-limit": 9})
     known = (operator(), operator("floodwarden:shop/others", 5))
     findings = judge(found(held, operator_policies=known), [LIMITED, asking("shop/others", delivery_limit=5)])
-    assert "has not shown it for this queue yet" in the(findings["shop/orders"].violations).reason
+    assert "has not shown it yet" in the(findings["shop/orders"].violations).reason
     assert [one.changes for one in findings.values()] == [(), ()]
 
 

@@ -165,12 +165,26 @@ DIFFERENT = {
     "a stream of some size": Case(
         KEPT, stream(x_max_length_bytes=9), "max-length-bytes", "none", "9", "argument", "before their time"
     ),
-    "no limit of deliveries": Case(asking(delivery_limit=5), queue(), "delivery-limit", "≤ 5", "none", "default", "is written"),
+    "no limit of deliveries": Case(
+        asking(delivery_limit=5), queue(x_dead_letter_exchange="dead"), "delivery-limit", "≤ 5", "none", "default", "is written"
+    ),
     "too many deliveries": Case(
-        asking(delivery_limit=5), queue(x_delivery_limit=6), "delivery-limit", "≤ 5", "6", "argument", "is written"
+        asking(delivery_limit=5),
+        queue(x_delivery_limit=6, x_dead_letter_exchange="dead"),
+        "delivery-limit",
+        "≤ 5",
+        "6",
+        "argument",
+        "is written",
     ),
     "no bound at all": Case(
-        asking(delivery_limit=5), queue(x_delivery_limit=-1), "delivery-limit", "≤ 5", "none", "argument", "is written"
+        asking(delivery_limit=5),
+        queue(x_delivery_limit=-1, x_dead_letter_exchange="dead"),
+        "delivery-limit",
+        "≤ 5",
+        "none",
+        "argument",
+        "is written",
     ),
     "a classic queue counts no deliveries": Case(
         asking(delivery_limit=5),
@@ -335,7 +349,6 @@ WARNINGS = {
     ),
     "nobody waits": (asking(acks="None", flush="Sync"), "with acks None publishers do not wait"),
     "a name that nobody has": (asking(factor=3, names=("orders", "ordres")), "no queue matches ordres: correct spec.match"),
-    "dead letters are dropped": (asking(delivery_limit=5), "deliveryLimit drops messages of orders: no dead-letter exchange"),
 }
 
 
@@ -359,3 +372,11 @@ def test_no_policy_no_queue() -> None:
     assert (findings.topics, findings.violations, findings.changes, findings.gaps) == (0, (), (), ())
     assert of(findings) == []
     assert operator().ours
+
+
+def test_a_limit_that_drops_is_told() -> None:
+    """Whoever has set it."""
+    limited = queue(x_delivery_limit=3)
+    (said,) = judged(asking(delivery_limit=5), found(limited)).warnings
+    assert said.startswith("the delivery limit of orders drops")
+    assert judged(asking(delivery_limit=5), found(queue(x_delivery_limit=3, x_dead_letter_exchange="dead"))).warnings == ()

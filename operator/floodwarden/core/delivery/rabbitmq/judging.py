@@ -6,7 +6,7 @@ From here: ``rules`` (one queue), ``clients`` (consumers and publishers), ``oper
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +41,7 @@ MEMORY: Final = "memory alarm"
 DISK: Final = "disk alarm"
 APART: Final = "network partition"
 LIMIT_OF_4: Final = 20  # deliveries that a quorum queue grants since RabbitMQ 4, where nobody says otherwise
+LEFT_OUT_AT_MOST: Final = 50  # queues in one operator policy's pattern
 _NODE: Final = "node"
 
 
@@ -119,7 +120,7 @@ def _findings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], aroun
     )
 
 
-def _change(wishes: Wishes, queues: Collection[str], around: _Around, gaps: list[Gap]) -> Change | None:
+def _change(wishes: Wishes, queues: Mapping[str, QueueFound | Unknown], around: _Around, gaps: list[Gap]) -> Change | None:
     """What may be written now. ``queues`` are those that the policy speaks of."""
     known = around.found.operator_policies
     if isinstance(known, Unknown):
@@ -128,8 +129,18 @@ def _change(wishes: Wishes, queues: Collection[str], around: _Around, gaps: list
         return None
     if not wishes.acts or around.disputes[wishes.enforces].get(wishes.name) or around.found.version is None:
         return None  # with a version that is not known nobody can tell what the brokers' own limit is
+    without = _without_dead_letters(queues.values(), around.found)
+    doubtful = any(isinstance(queue, Unknown) or isinstance(queue.effective, Unknown) for queue in queues.values())
+    if doubtful or len(without) > LEFT_OUT_AT_MOST:
+        return None
     above = operator_policies.standing(known, around.acting, queues)
-    return operator_policies.change(wishes, known, above, _usual_limit(around.found))
+    return operator_policies.change(wishes, known, above, _usual_limit(around.found), without)
+
+
+def _without_dead_letters(queues: Iterable[QueueFound | Unknown], found: QueuesFound) -> list[str]:
+    """Those from which a delivery limit would drop messages for good."""
+    known = [queue for queue in queues if isinstance(queue, QueueFound)]
+    return [queue.name for queue in known if queue.kind == QUORUM and _has_no_dead_letters(queue, found)]
 
 
 def _of_queue(
@@ -203,6 +214,8 @@ def _lowering(wishes: Wishes, queue: QueueFound, around: _Around, change: Change
     if queue.operator_policy is not None and queue.operator_policy not in (*around.acting, operator_policies.name_for(wishes)):
         owner = f"operator policy {queue.operator_policy}"
         return Action.OWNER, f"{owner} has this queue as long as its DeliveryPolicy is paused, or not known here: change it there"
+    if _has_no_dead_letters(queue, around.found):
+        return Action.REPORT, "it would drop messages for good: it is written once a dead-letter exchange takes them"
     elsewhere = sorted(around.disputes[wishes.enforces].get(wishes.name, {}))
     if elsewhere:
         others = listed([resource_of(name) for name in elsewhere])
@@ -212,8 +225,19 @@ def _lowering(wishes: Wishes, queue: QueueFound, around: _Around, change: Change
     if not wishes.acts:
         return Action.REPAIR, "mode Enforce would write it, in an operator policy"
     if change is None:
-        return Action.REPAIR, "its operator policy is there, and RabbitMQ has not shown it for this queue yet"
+        return (
+            Action.REPAIR,
+            "its operator policy is there and RabbitMQ has not shown it yet, or waits until all its queues are known",
+        )
     return Action.REPAIR, "it is written with this audit, in an operator policy"
+
+
+def _limited(queue: QueueFound | Unknown, found: QueuesFound) -> bool:
+    """Whether there is a limit that is known."""
+    if isinstance(queue, Unknown) or isinstance(queue.effective, Unknown):
+        return False
+    number = _limit(queue, found).number
+    return number is not None and number >= 0
 
 
 def _of_nodes(found: QueuesFound, gaps: list[Gap]) -> Iterator[Violation]:
@@ -267,10 +291,13 @@ def _warnings(wishes: Wishes, matched: Mapping[str, QueueFound | Unknown], found
     if wishes.acks == "None" and wishes.flush in ("Sync", "Replicated"):
         yield f"flush {wishes.flush} is promised by publisher confirms, but with acks None publishers do not wait for them"
     if wishes.reading.delivery_limit is not None:
-        known = [queue for queue in matched.values() if isinstance(queue, QueueFound)]
-        dropping = [queue.name for queue in known if queue.kind == QUORUM and _has_no_dead_letters(queue, found)]
+        without = _without_dead_letters(matched.values(), found)
+        dropping = [name for name in without if _limited(matched[name], found)]
         if dropping:
-            yield f"consumption.deliveryLimit drops messages of {listed(dropping)}: no dead-letter exchange takes them"
+            yield f"the delivery limit of {listed(dropping)} drops messages for good: no dead-letter exchange takes them"
+        if len(without) > LEFT_OUT_AT_MOST:
+            many = f"{len(without)} queues have no dead-letter exchange"
+            yield f"consumption.deliveryLimit is written for no queue while {many}: give them one, or take them out of spec.match"
     missing = sorted(name for name in wishes.names if not _open(name) and name not in matched)
     if missing and matched:
         yield f"no queue matches {listed(missing)}: correct spec.match, or declare the queue"

@@ -37,11 +37,12 @@ def name_for(wishes: Wishes) -> str:
     return f"{OURS}{wishes.name}"
 
 
-def pattern_of(wishes: Wishes) -> str:
-    """The regular expression for the queues that a policy speaks of, from beginning to end."""
+def pattern_of(wishes: Wishes, without: Collection[str] = ()) -> str:
+    """The regular expression for the queues that a policy speaks of, from beginning to end; ``without`` are left out by name."""
     reserved, names = f"{RESERVED[:-1]}\\.", f"({_either(wishes.names)})$"
     excluded = f"|({_either(wishes.exclude)})$" if wishes.exclude else ""
-    return f"^(?!{reserved}{excluded}){names}"
+    left_out = f"|({'|'.join(''.join(map(_literal, name)) for name in sorted(without))})$" if without else ""
+    return f"^(?!{reserved}{excluded}{left_out}){names}"
 
 
 def _either(globs: Iterable[str]) -> str:
@@ -74,10 +75,15 @@ def _meets(pattern: str, queues: Collection[str]) -> bool:
 
 
 def wanted(
-    wishes: Wishes, known: Mapping[str, OperatorPolicy], above: Collection[OperatorPolicy], most: int | None = None
+    wishes: Wishes,
+    known: Mapping[str, OperatorPolicy],
+    above: Collection[OperatorPolicy],
+    most: int | None = None,
+    without: Collection[str] = (),
 ) -> OperatorPolicy | None:
     """The operator policy that there should be; None where the policy asks for nothing that it could hold. ``above`` are those
-    that it has to be below; ``most`` is the limit that the brokers have by themselves: a higher one would raise it."""
+    that it has to be below; ``most`` is the limit that the brokers have by themselves: a higher one would raise it; ``without``
+    are queues that it is not for."""
     limit = wishes.reading.delivery_limit
     if limit is None:
         return None
@@ -85,15 +91,19 @@ def wanted(
     name = name_for(wishes)
     below, there = min([0, *(one.priority for one in above if one.name != name)]), known.get(name)
     priority = there.priority if there is not None and there.priority < below else below - 1
-    return OperatorPolicy(name, pattern_of(wishes), priority, {LIMIT: limit}, APPLY_TO)
+    return OperatorPolicy(name, pattern_of(wishes, without), priority, {LIMIT: limit}, APPLY_TO)
 
 
 def change(
-    wishes: Wishes, known: Mapping[str, OperatorPolicy], above: Collection[OperatorPolicy], most: int | None = None
+    wishes: Wishes,
+    known: Mapping[str, OperatorPolicy],
+    above: Collection[OperatorPolicy],
+    most: int | None = None,
+    without: Collection[str] = (),
 ) -> Change | None:
     """What is to be written so that it is as it should be; with the value None what is to be taken away. See ``wanted``."""
     there = known.get(name_for(wishes))
-    asked = wanted(wishes, known, above, most)
+    asked = wanted(wishes, known, above, most, without)
     if asked == there:
         return None
     before = worded(there) if there is not None else "not set"
