@@ -82,6 +82,10 @@ class RealRabbit:
             channel.queue_declare(name, durable=True, arguments={"x-queue-type": kind, **_spelled(arguments)})
         return name
 
+    def kept(self) -> str:
+        """A queue whose dead letters another queue gets."""
+        return self.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=self.queue("classic"))
+
     def publish(self, queue: str, count: int, *, node: int = 0) -> None:
         """Publish messages, and see them confirmed."""
         with self.channel(node) as channel:

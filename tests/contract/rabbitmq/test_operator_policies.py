@@ -38,7 +38,7 @@ async def test_policies_are_told_as_rabbitmqctl_merges_them(rabbit: RealRabbit, 
 @pytest.mark.usefixtures("clean")
 async def test_an_enforced_limit(rabbit: RealRabbit, settings: RabbitSettings) -> None:
     """It is there by rabbitmqctl, RabbitMQ acts on it, and it is taken away without a trace."""
-    queue, other = rabbit.queue(x_dead_letter_exchange="amq.fanout"), rabbit.queue()
+    queue, other = rabbit.kept(), rabbit.kept()
     policy = asking(f"shop/{queue}", names=(f"{queue[:-1]}?",), exclude=(other,), delivery_limit=2)
     name = f"floodwarden:{policy.name}"
     findings = await eventually(auditing(settings, policy), known, within=TOLD)
@@ -72,9 +72,21 @@ def deliveries(rabbit: RealRabbit, queue: str) -> int:
 
 
 @pytest.mark.usefixtures("clean")
+async def test_a_queue_that_would_drop_messages(rabbit: RealRabbit, settings: RabbitSettings) -> None:
+    """It is left out of the operator policy, and RabbitMQ delivers its messages as often as before."""
+    bare, kept = rabbit.queue(), rabbit.kept()
+    findings = await eventually(auditing(settings, asking(names=(bare, kept), delivery_limit=2)), known, within=TOLD)
+    assert "would drop messages for good" in told_of(findings, bare).reason
+    assert await settings.write(findings.changes) == {}
+    assert effective(rabbit, kept) == {"delivery-limit": 2}
+    assert not effective(rabbit, bare)
+    assert (deliveries(rabbit, bare), deliveries(rabbit, kept)) == (100, 3)
+
+
+@pytest.mark.usefixtures("clean")
 async def test_the_owners_operator_policy(rabbit: RealRabbit, settings: RabbitSettings) -> None:
     """It is neither replaced nor overruled, whatever its priority is; the queue beside it gets ours."""
-    owned, free = rabbit.queue(), rabbit.queue()
+    owned, free = rabbit.kept(), rabbit.kept()
     rabbit.tool("rabbitmqctl", "set_operator_policy", "--priority", "-5", "platform", f"^{owned}$", '{"expires": 86400000}')
     before = operator_policies(rabbit)
     look = auditing(settings, asking(names=(owned, free), delivery_limit=5))
@@ -93,7 +105,7 @@ async def test_the_owners_operator_policy(rabbit: RealRabbit, settings: RabbitSe
 @pytest.mark.usefixtures("clean")
 async def test_a_policy_that_is_paused(rabbit: RealRabbit, settings: RabbitSettings) -> None:
     """What RabbitMQ does by its operator policy stays so while another policy acts; that one gets the queues beside it."""
-    shared, free = rabbit.queue(), rabbit.queue()
+    shared, free = rabbit.kept(), rabbit.kept()
     paused = asking("shop/paused", names=(shared,), delivery_limit=9)
     assert await settings.write((await eventually(auditing(settings, paused), known, within=TOLD)).changes) == {}
     before = operator_policies(rabbit)["floodwarden:shop/paused"]

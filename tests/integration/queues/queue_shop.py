@@ -21,14 +21,21 @@ class QueueShop(Stall):
         super().__init__(kubectl, operator)
         self.rabbit = rabbit
         self.queue = self.subject = f"orders-{self.mark}"
+        self.letters = f"letters-{self.mark}"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
         self.rabbit.delete(self.queue)
+        self.rabbit.delete(self.letters)
 
     def open(self, kind: str = "classic", **arguments: bool) -> None:
         """The shop's queue."""
         self.rabbit.queue(kind, name=self.queue, **arguments)
+
+    def open_kept(self) -> None:
+        """The shop's queue as a quorum queue whose dead letters another queue gets."""
+        self.rabbit.queue("classic", name=self.letters)
+        self.rabbit.queue("quorum", name=self.queue, x_dead_letter_exchange="", x_dead_letter_routing_key=self.letters)
 
     def length(self) -> int:
         """Messages in it, by rabbitmqctl."""

@@ -22,7 +22,7 @@ def operator_policies(shop: QueueShop) -> dict[str, object]:
 def test_an_operator_policy_comes_and_goes(shop: QueueShop) -> None:
     """It limits the deliveries of matched queues, is put back when somebody takes it away, and goes with its policy."""
     name = f"floodwarden:{shop.namespace}/{DELIVERY}"
-    shop.open("quorum")
+    shop.open_kept()
     shop.broker(user="administrator")
     shop.delivery(mode="Enforce", **LIMITED)
     shop.await_condition("Compliant", "True", "Compliant", name=DELIVERY, kind="fwdp", within=90)
@@ -65,7 +65,7 @@ def test_what_rabbitmq_does_not_have(shop: QueueShop) -> None:
 
 def test_a_user_who_may_only_look(shop: QueueShop) -> None:
     """Ready says that nothing can be written, and what is missing for it."""
-    shop.open("quorum")
+    shop.open_kept()
     shop.broker(user="monitoring")
     shop.delivery(mode="Enforce", **LIMITED)
     message = shop.await_condition("Ready", "False", "RepairFailed", name=DELIVERY, kind="fwdp")
