@@ -1,8 +1,8 @@
 """The PromQL of one sweep: one expression for all groups, so that all numbers are of one moment. Pure.
 
 Each sample carries the label ``floodwarden``, which says what it is (``Row``), and of its own labels only those that count:
-group, topic and partition, under the exporter's names for them. What is left out of the labels must not hide that there are two of a
-kind: those are counted.
+group, topic and partition, under the exporter's names for them. What is left out of the labels must not hide that there are two
+of a kind: those are counted.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def _offsets(end: Value | None, position: Value | None, start: Value | None, *, 
     if not isinstance(end, int) or not isinstance(start, int) or end < 0 or start < 0:
         return _silent("no series tells its positions: it may have no leader; see the log of the exporter")
     if not isinstance(position, int):
-        if lag or end != start:
+        if end != start:
             return _silent("no series tells what the group has done here: it never committed, or the exporter could not read it")
         return Offsets(start, end, None)  # nothing was ever to be read
     if position < 0:  # as kafka_exporter has it, never committed
