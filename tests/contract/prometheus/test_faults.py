@@ -9,7 +9,7 @@ import pytest
 from floodwarden.brokers.base import BrokerError
 from floodwarden.core.observation import Reading, Subscription, UnknownReason
 from tests.contract.prometheus.conftest import Connect, Seen, awaited, seen
-from tests.contract.prometheus.real_prometheus import HASH, USER, Exporter, RealPrometheus, exporting
+from tests.contract.prometheus.real_prometheus import HASH, USER, Exporter, RealPrometheus, Told, exporting
 
 ORDERS = Subscription("billing", ("orders",))
 CREDENTIALS = {"name": "credentials"}
@@ -65,8 +65,8 @@ async def test_more_samples_than_it_may_load(server: RealPrometheus, connect: Co
 
 async def test_a_query_that_takes_too_long_for_it(server: RealPrometheus, connect: Connect) -> None:
     """503 with a time limit of its own."""
-    with exporting(Exporter()) as target:
-        server.start(target, flags=("--query.timeout=1ns",))
+    with exporting(Exporter(topics={"orders": [Told(100, 60)] * 5000})) as target:
+        server.start(target, flags=("--query.timeout=1ms",))
         error = await awaited(connect(), lambda now: isinstance(now, BrokerError) and now.reason is UnknownReason.TIMEOUT)
         assert "could not evaluate the query in time" in str(error)
 
@@ -88,14 +88,18 @@ async def test_one_that_does_not_answer(server: RealPrometheus, connect: Connect
 async def test_one_that_comes_and_goes(server: RealPrometheus, connect: Connect) -> None:
     """Each time it is away it is said, and no reading is older than its last scrape."""
     broker = connect()
+    times: list[float] = []
+
+    def newer(found: Seen) -> bool:
+        return isinstance(found, Reading) and (found.taken or 0) > max(times, default=0)
+
     with exporting(Exporter()) as target:
-        taken = 0.0
         for _ in range(2):
             server.start(target)
-            back = await awaited(broker, lambda now: isinstance(now, Reading) and (now.taken or 0) > taken)
+            back = await awaited(broker, newer)
             assert isinstance(back, Reading)
             assert back.taken is not None
-            taken = back.taken
+            times.append(back.taken)
             server.kill()
             away = await seen(broker, ORDERS)
             assert isinstance(away, BrokerError)
