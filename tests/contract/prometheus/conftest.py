@@ -42,11 +42,12 @@ def server(tmp_path: Path) -> Iterator[RealPrometheus]:
 async def connect(server: RealPrometheus) -> AsyncIterator[Connect]:
     """Opens adapters as the operator does, from the spec, and closes them after the test."""
     credentials = HiddenValues({"username": USER.encode(), "password": PASSWORD.encode(), "wrong": b"hunter2"})
+    held = {"credentials": SecretData("1", credentials)}
     async with AsyncExitStack() as stack:
 
-        def to(**spec: object) -> PrometheusBroker:
+        def to(ca: bytes = b"", **spec: object) -> PrometheusBroker:
             broker: MessageBroker = resource(server.url, **spec)
-            opened = open_broker(broker, Secrets({"credentials": SecretData("1", credentials)}))
+            opened = open_broker(broker, Secrets({**held, "ca": SecretData("1", HiddenValues({"ca.crt": ca}))}))
             assert isinstance(opened, PrometheusBroker)
             stack.push_async_callback(opened.close)
             return opened

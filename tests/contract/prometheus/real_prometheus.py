@@ -114,10 +114,11 @@ class RealPrometheus:
         self._folder = folder
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
+        self.scheme = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{self.scheme}://127.0.0.1:{self._port}"
 
     def start(self, *targets: str, flags: tuple[str, ...] = (), web: dict[str, Any] | None = None) -> None:
         """Scrape the targets each second."""

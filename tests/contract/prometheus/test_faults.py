@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from floodhack.certificates import Authority
 from floodwarden.brokers.base import BrokerError
 from floodwarden.core.observation import Reading, Subscription, UnknownReason
 from tests.contract.prometheus.conftest import Connect, Seen, awaited, seen
@@ -35,6 +37,27 @@ async def test_who_shows_the_password_is_served(server: RealPrometheus, connect:
             assert error.reason is UnknownReason.AUTHENTICATION_FAILED
             assert "check the Secret of credentialsSecretRef" in str(error)
             assert "hunter2" not in f"{error} {error!r}"
+
+
+async def test_over_tls(server: RealPrometheus, connect: Connect, tmp_path: Path) -> None:
+    """With the authority that signed its certificate, and with no other; in plain text it is said that it wants https."""
+    authority, other = Authority(tmp_path / "ca"), Authority(tmp_path / "other")
+    authority.create()
+    other.create()
+    pair = authority.issue("prometheus", "prometheus", addresses=["IP:127.0.0.1"])
+    tls = {"tls_server_config": {"cert_file": str(pair.certificate), "key_file": str(pair.key)}}
+    with exporting(Exporter()) as target:
+        server.start(target, web={**tls, **GUARDED})
+        plain = await seen(connect(credentialsSecretRef=CREDENTIALS), ORDERS)
+        assert isinstance(plain, BrokerError)
+        assert "https where it wants it" in str(plain)
+        server.scheme = "https"
+        spec = {"credentialsSecretRef": CREDENTIALS, "caSecretRef": {"name": "ca"}}
+        await awaited(connect(ca=authority.pair.certificate.read_bytes(), **spec), known)
+        stranger = await seen(connect(ca=other.pair.certificate.read_bytes(), **spec), ORDERS)
+        assert isinstance(stranger, BrokerError)
+        assert stranger.reason is UnknownReason.AUTHENTICATION_FAILED
+        assert "check the CA in caSecretRef" in str(stranger)
 
 
 WRONG_QUERIES = {
