@@ -50,7 +50,8 @@ def from_status(status: int, body: bytes, address: str, who: str) -> BrokerError
         # Following it would carry the password somewhere else.
         why = f"{address} sends on to another address ({status}); set url to that one"
         return BrokerError(UnknownReason.BROKER_ERROR, why)
-    why = f"{address} answered {status}, as no Prometheus does; correct url: what /api/v1/query is put behind, and https where it wants it"
+    advice = "correct url: what /api/v1/query is put behind, and https where it wants it"
+    why = f"{address} answered {status}, as no Prometheus does; {advice}"
     return BrokerError(UnknownReason.BROKER_ERROR, why)
 
 
