@@ -257,6 +257,12 @@ def _bare(expression: str) -> str:
     return "".join(part for index, part in enumerate(expression.split('"')) if index % 2 == 0)
 
 
+def test_names_are_no_patterns() -> None:
+    """Each group is asked for by its very name."""
+    expression = question(KAFKA_EXPORTER, {"cluster": "main"}, ["b", "a.c+(d)"])
+    assert r'{cluster="main",consumergroup=~"a\\.c\\+\\(d\\)|b"}' in expression
+
+
 def test_a_comment_ends_with_its_query() -> None:
     """Or the rest would be one."""
     own = Series(end="a # ends", committed="b # committed")
