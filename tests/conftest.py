@@ -23,6 +23,7 @@ from tests.support.kubectl import Kubectl
 ALONE = (
     "tests/unit/",
     "tests/contract/kafka/",
+    "tests/contract/prometheus/",
     "tests/contract/rabbitmq/",
     "tests/contract/rocketmq/",
     "tests/e2e/test_loss_rabbitmq.py",

@@ -17,7 +17,7 @@ from floodwarden.api.crd import RESOURCES, crd
 from floodwarden.api.deliverypolicy import DeliveryPolicy, DeliveryPolicyStatus
 from floodwarden.api.messagebroker import MessageBroker, MessageBrokerStatus
 from floodwarden.api.resource import Resource
-from tests.integration.wrong_manifests import BROKER, DELIVERY, POLICY, QUEUES, ROCKET, WRONG, Wrong
+from tests.integration.wrong_manifests import BROKER, DELIVERY, POLICY, PROMETHEUS, QUEUES, ROCKET, WRONG, Wrong
 from tests.support.kubectl import Kubectl, KubectlError, Object
 
 pytestmark = pytest.mark.usefixtures("crds")
@@ -124,11 +124,13 @@ def test_defaults_of_a_broker(kubectl: Kubectl) -> None:
 
 
 def test_defaults_of_other_brokers(kubectl: Kubectl) -> None:
-    """The default virtual host, and connections that are plain."""
-    rabbitmq, rocketmq = (kubectl.would_store(good)["spec"] for good in (QUEUES, ROCKET))
+    """The default virtual host, connections that are plain, and the exporter that most have."""
+    rabbitmq, rocketmq, prometheus = (kubectl.would_store(good)["spec"] for good in (QUEUES, ROCKET, PROMETHEUS))
     credentials = {"name": "rabbitmq", "usernameKey": "username", "passwordKey": "password"}
     assert rabbitmq["rabbitmq"] == {**QUEUES["spec"]["rabbitmq"], "vhost": "/", "credentialsSecretRef": credentials}
     assert rocketmq["rocketmq"] == {**ROCKET["spec"]["rocketmq"], "tls": False}
+    asked = {**PROMETHEUS["spec"]["prometheus"], "exporter": "KafkaExporter", "maxAge": "90s"}
+    assert prometheus["prometheus"] == asked
 
 
 def test_defaults_of_secret_keys(kubectl: Kubectl) -> None:

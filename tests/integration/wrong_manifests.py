@@ -24,6 +24,7 @@ QUEUES: Final[Object] = {
         "rabbitmq": {"managementURL": "http://rabbitmq:15672", "credentialsSecretRef": {"name": "rabbitmq"}},
     },
 }
+PROMETHEUS: Final[Object] = {**BROKER, "spec": {"type": "Prometheus", "prometheus": {"url": "http://prometheus:9090"}}}
 ROCKET: Final[Object] = {**BROKER, "spec": {"type": "RocketMQ", "rocketmq": {"nameServers": ["rocketmq:9876"]}}}
 SASL: Final[Object] = {"protocol": "SASL_SSL", "mechanism": "SCRAM-SHA-512", "credentialsSecretRef": {"name": "kafka"}}
 POLICY: Final[Object] = {
@@ -84,6 +85,10 @@ def _broker(name: str, field: str, value: Any, *says: str) -> Wrong:
     return Wrong(f"broker: {name}", BROKER, field, value, says)
 
 
+def _prometheus(name: str, field: str, value: Any, *says: str) -> Wrong:
+    return Wrong(f"Prometheus: {name}", PROMETHEUS, field, value, says)
+
+
 def _rabbitmq(name: str, field: str, value: Any, *says: str) -> Wrong:
     return Wrong(f"RabbitMQ: {name}", QUEUES, field, value, says)
 
@@ -104,11 +109,19 @@ _HOST_PORT = "must be host:port without a scheme, the port from 1 to 65535"
 _OBJECT_NAME = "must be the name of a Kubernetes object: lower case letters"
 _DURATION = "written like 500ms, 30s, 2m or 1h30m"
 _SECURITY = "kafka.security"
+_OWN: Final[Object] = {"end": "a", "committed": "b"}
+_CUSTOM: Final[Object] = {"url": "http://prometheus:9090", "exporter": "Custom", "queries": _OWN}
+_LABEL: Final[Object] = {"name": "cluster", "value": "main"}
 _TO_ALL: Final[Object] = {"brokerRef": {"name": "main"}, "match": {"names": ["*"]}}
 
 WRONG: Final = (
     _broker("no type", "type", GONE, "spec.type: Required value"),
-    _broker("a type to come", "type", "Pulsar", 'Unsupported value: "Pulsar": supported values: "Kafka", "RabbitMQ", "RocketMQ"'),
+    _broker(
+        "a type to come",
+        "type",
+        "Pulsar",
+        'Unsupported value: "Pulsar": supported values: "Kafka", "RabbitMQ", "RocketMQ", "Prometheus"',
+    ),
     _broker("a type in lower case", "type", "kafka", 'supported values: "Kafka"'),
     _broker("no block", "kafka", GONE, "spec.kafka: Required value: type Kafka and the block kafka belong together"),
     _broker("a block to come", "pulsar", {"tenant": "public"}, 'unknown field "spec.pulsar"'),
@@ -121,6 +134,22 @@ WRONG: Final = (
     ),
     _rabbitmq("a URL with a query", "rabbitmq.managementURL", "http://rabbitmq:15672/?a=b", "without user, query or fragment"),
     _rabbitmq("an authority without TLS", "rabbitmq.caSecretRef", {"name": "ca"}, "let managementURL begin with https://"),
+    _prometheus("a URL with a user", "prometheus.url", "http://anna@prometheus", "without user, query or fragment"),
+    _prometheus("an authority without TLS", "prometheus.caSecretRef", {"name": "ca"}, "let url begin with https://"),
+    _prometheus("an exporter to come", "prometheus.exporter", "Burrow", 'supported values: "KafkaExporter", "Kminion", "Custom"'),
+    _prometheus("no queries", "prometheus.exporter", "Custom", "belongs to exporter Custom, which needs it"),
+    _prometheus("queries beside ready-made ones", "prometheus.queries", _OWN, "belongs to exporter Custom"),
+    _prometheus("no position", "prometheus", {**_CUSTOM, "queries": {"end": "a"}}, "needs either committed or lag"),
+    _prometheus("two positions", "prometheus", {**_CUSTOM, "queries": {**_OWN, "lag": "c"}}, "needs either committed or lag"),
+    _prometheus("labels for queries", "prometheus", {**_CUSTOM, "labels": [_LABEL]}, "only used with the ready-made queries"),
+    _prometheus("no label's name", "prometheus.labels", [{**_LABEL, "name": "a-b"}], "must be the name of a label"),
+    _prometheus(
+        "two proofs",
+        "prometheus",
+        {"url": "http://prometheus", "credentialsSecretRef": {"name": "a"}, "bearerTokenSecretRef": {"name": "b"}},
+        "cannot stand beside credentialsSecretRef",
+    ),
+    _prometheus("an age of nothing", "prometheus.maxAge", "1s", "must be a duration from 5s to 1h"),
     _rocketmq("no name servers", "rocketmq.nameServers", [], "should have at least 1 items"),
     _rocketmq("a name server without a port", "rocketmq.nameServers", ["a"], "nameServers[0]", _HOST_PORT),
     _rocketmq("an authority without TLS", "rocketmq.caSecretRef", {"name": "ca"}, "or set tls to true"),

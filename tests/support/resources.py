@@ -44,6 +44,16 @@ def rabbitmq(name: str = "main", url: str = "http://127.0.0.1:15672", ca: str | 
     )
 
 
+def prometheus(url: str = "http://127.0.0.1:9090", **reach: Any) -> MessageBroker:
+    """A Prometheus MessageBroker with fields of its block added."""
+    return MessageBroker.parse(
+        {
+            "metadata": {"name": "main", "namespace": "shop", "uid": "uid-main", "generation": 1},
+            "spec": {"type": "Prometheus", "prometheus": {"url": url, **reach}},
+        }
+    )
+
+
 def delivery_policy(broker: str = "main", *, namespace: str = "shop", paused: bool = False, **spec: object) -> DeliveryPolicy:
     """One that asks for three copies, on a MessageBroker of namespace shop; ``spec`` asks for more."""
     annotations = {"floodwarden.dev/paused": "true"} if paused else {}

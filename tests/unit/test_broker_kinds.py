@@ -123,15 +123,15 @@ def test_it_is_read_from_manifests(pigeons: MessageBroker) -> None:
 
 def test_elsewhere_it_is_not_known() -> None:
     """And what is known is said."""
-    with pytest.raises(InvalidManifest, match=r"spec\.type: Input should be 'Kafka', 'RabbitMQ' or 'RocketMQ'"):
+    with pytest.raises(InvalidManifest, match=r"spec\.type: Input should be 'Kafka', 'RabbitMQ', 'RocketMQ' or 'Prometheus'"):
         MessageBroker.parse({"metadata": {"name": "main", "namespace": "shop"}, "spec": {"type": "Pigeons", "pigeons": REACH}})
 
 
 def test_it_is_in_the_schema(resource: type[MessageBroker]) -> None:
     """Among the types, as a block next to theirs, and bound to it by a rule."""
     spec = object_schema(resource)["properties"]["spec"]
-    assert spec["properties"]["type"]["enum"] == ["Kafka", "RabbitMQ", "RocketMQ", "Pigeons"]
-    assert list(spec["properties"])[:6] == ["type", "kafka", "rabbitmq", "rocketmq", "pigeons", "sweepInterval"]
+    assert spec["properties"]["type"]["enum"] == ["Kafka", "RabbitMQ", "RocketMQ", "Prometheus", "Pigeons"]
+    assert list(spec["properties"])[:7] == ["type", "kafka", "rabbitmq", "rocketmq", "prometheus", "pigeons", "sweepInterval"]
     block = spec["properties"]["pigeons"]
     assert block["description"] == "How to reach the brokers; required with type Pigeons."
     assert list(block["properties"]) == ["loft", "keeper"]

@@ -22,6 +22,7 @@ class Part(StrEnum):
 
     USERNAME = "the user's name"
     PASSWORD = "the password"  # noqa: S105
+    TOKEN = "the bearer token"  # noqa: S105
     CA = "certificates of authorities"
     CERTIFICATE = "the client's certificate"
     PRIVATE_KEY = "the client's private key"
@@ -51,6 +52,18 @@ class CredentialsSecretRef(SecretRef):
     def parts(self) -> Mapping[str, Part]:
         """See ``SecretRef.parts``."""
         return {self.username_key: Part.USERNAME, self.password_key: Part.PASSWORD}
+
+
+class BearerTokenSecretRef(SecretRef):
+    """A Secret in the MessageBroker's namespace that holds a bearer token. It is read again when it changes."""
+
+    key: SecretKey = "token"
+    """The key that holds the token."""
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """See ``SecretRef.parts``."""
+        return {self.key: Part.TOKEN}
 
 
 class CaSecretRef(SecretRef):

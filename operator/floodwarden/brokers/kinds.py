@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from floodwarden.brokers.kafka.kind import KIND as KAFKA
 from floodwarden.brokers.kind import Kind
+from floodwarden.brokers.prometheus.kind import KIND as PROMETHEUS
 from floodwarden.brokers.rabbitmq.kind import KIND as RABBITMQ
 from floodwarden.brokers.rocketmq.kind import KIND as ROCKETMQ
 
-KINDS: Final[tuple[Kind[Any], ...]] = (KAFKA, RABBITMQ, ROCKETMQ)
+KINDS: Final[tuple[Kind[Any], ...]] = (KAFKA, RABBITMQ, ROCKETMQ, PROMETHEUS)

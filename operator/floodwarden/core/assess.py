@@ -115,13 +115,15 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
         return nothing_known(Gap(Reason(reading.reason.value), reading.detail))
     group = reading.group if isinstance(reading.group, Group) else None
     known = {p: o for p, o in reading.partitions.items() if isinstance(o, Offsets)}
+    sampled = reading.taken is not None
+    # Between two samples nothing new is known: rates stay those of the last one, however seldom samples come.
+    rated = history.sweeps[-1] if sampled and history.sweeps else now
     gaps = tuple(_gaps(reading, history, now))
     positions = ((p, o, _position(o)) for p, o in known.items())
-    loads = tuple(_load(p, o.end, position, history, group, now) for p, o, position in positions if position is not None)
+    loads = tuple(_load(p, o.end, position, history, group, now, rated) for p, o, position in positions if position is not None)
     surge = history.surge()
     lag = sum(load.lag for load in loads) if loads else None
     seconds = max((load.seconds for load in loads), default=None)
-    sampled = reading.taken is not None
     # Steps of a sampled counter are the broker's, and not those in which consumers commit.
     commit_gap = 0.0 if sampled else history.consumed.step_gap(now - 6 * SMOOTH_WINDOW) or 0.0
     settled = _settled(lag, history, commit_gap, now)
@@ -137,10 +139,10 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
         gaps=gaps,
         expired=sum(max(0, o.log_start - o.committed) for o in known.values() if o.committed is not None),
         unread=any(o.committed is None and o.end > o.log_start for o in known.values()),
-        produced=history.produced_rate(now),
-        consumed=history.consumed_rate(now),
-        consumed_before=history.consumed.rate(now - 2 * SMOOTH_WINDOW, now - SMOOTH_WINDOW),
-        consumed_lately=history.consumed_rate(now, window=SMOOTH_WINDOW / 2),
+        produced=history.produced_rate(rated),
+        consumed=history.consumed_rate(rated),
+        consumed_before=history.consumed.rate(rated - 2 * SMOOTH_WINDOW, rated - SMOOTH_WINDOW),
+        consumed_lately=history.consumed_rate(rated, window=SMOOTH_WINDOW / 2),
         surge=surge[0] if surge else None,
         surge_confirmed=surge is not None and surge[1],
         commit_gap=commit_gap,
@@ -165,7 +167,9 @@ def _position(offsets: Offsets) -> int | None:
     return max(offsets.committed, offsets.log_start)
 
 
-def _load(partition: Partition, end: int, position: int, history: History, group: Group | None, now: float) -> PartitionLoad:
+def _load(
+    partition: Partition, end: int, position: int, history: History, group: Group | None, now: float, rated: float
+) -> PartitionLoad:
     lag = end - position
     track = history.tracks[partition]
     seconds, aged = _seconds(track, position, lag, now)
@@ -175,7 +179,7 @@ def _load(partition: Partition, end: int, position: int, history: History, group
         lag=lag,
         seconds=seconds,
         aged=aged,
-        arrival=max(0.0, track.end.rate(now - SMOOTH_WINDOW, now) or 0.0),
+        arrival=max(0.0, track.end.rate(rated - SMOOTH_WINDOW, rated) or 0.0),
         stalled=doubtful and _stalled(partition, position, history, group, now, STALL_AFTER, STALL_GAPS),
         doubtful=doubtful,
     )

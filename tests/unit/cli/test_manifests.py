@@ -21,6 +21,9 @@ QUEUED = BROKER.replace("type: Kafka", "type: RabbitMQ").replace(
     "rabbitmq: {managementURL: 'http://rabbitmq:15672', credentialsSecretRef: {name: a}}",
 )
 ROCKET = BROKER.replace("type: Kafka", "type: RocketMQ").replace("kafka: {bootstrapServers", "rocketmq: {nameServers")
+ASKED = BROKER.replace("type: Kafka", "type: Prometheus").replace(
+    'kafka: {bootstrapServers: ["kafka:9092"]}', "prometheus: {url: 'http://prometheus:9090'}"
+)
 SECURE = BROKER.replace('["kafka:9092"]', '["kafka:9092"], security: {%s}')
 
 
@@ -108,6 +111,34 @@ RULES = {
     "or set tls to true": (
         ROCKET.replace("]}", "], caSecretRef: {name: a}}"),
         "spec.rocketmq.caSecretRef: only used with TLS",
+    ),
+    "type Prometheus and the block prometheus": (
+        f"{BROKER}  prometheus: {{url: 'http://prometheus'}}\n",
+        "spec.prometheus: only used with type Prometheus: remove it",
+    ),
+    "let url begin with https": (
+        ASKED.replace("9090'", "9090', caSecretRef: {name: a}"),
+        "spec.prometheus.caSecretRef: only used with TLS",
+    ),
+    "must be the name of a label": (
+        ASKED.replace("9090'", "9090', labels: [{name: a-b, value: c}]"),
+        "spec.prometheus.labels[0].name: must be the name of a label",
+    ),
+    "cannot stand beside credentialsSecretRef": (
+        ASKED.replace("9090'", "9090', credentialsSecretRef: {name: a}, bearerTokenSecretRef: {name: b}"),
+        "spec.prometheus.bearerTokenSecretRef: cannot stand beside",
+    ),
+    "belongs to exporter Custom": (
+        ASKED.replace("9090'", "9090', exporter: Custom"),
+        "spec.prometheus.queries: belongs to exporter Custom",
+    ),
+    "needs either committed or lag": (
+        ASKED.replace("9090'", "9090', exporter: Custom, queries: {end: a}"),
+        "spec.prometheus.queries.committed: needs either",
+    ),
+    "only used with the ready-made queries": (
+        ASKED.replace("9090'", "9090', exporter: Custom, queries: {end: a, lag: b}, labels: [{name: c, value: d}]"),
+        "spec.prometheus.labels: only used with the ready-made",
     ),
     "allows every namespace": (f"{BROKER}  allowedNamespaces: ['*', shop]\n", "allows every namespace"),
     'or "*" for all': (f"{BROKER}  allowedNamespaces: [a.b]\n", "spec.allowedNamespaces: each must be"),

@@ -20,6 +20,7 @@ CANARY = "hunter2-canary"
 ALL = {
     "FLOODWARDEN_USERNAME": "billing",
     "FLOODWARDEN_PASSWORD": CANARY,
+    "FLOODWARDEN_TOKEN": f"{CANARY}-token",
     "FLOODWARDEN_CA_FILE": "ca.pem",
     "FLOODWARDEN_CERT_FILE": "tls.pem",
     "FLOODWARDEN_KEY_FILE": "tls.key",
@@ -62,6 +63,10 @@ OTHER_TYPES = {
         "{type: RocketMQ, rocketmq: {nameServers: ['names:9876'], tls: true, aclSecretRef: {name: one},"
         " caSecretRef: {name: ca}}}",
         {"one": {"accessKey": b"billing", "secretKey": CANARY.encode()}, "ca": {"ca.crt": b"ca.pem"}},
+    ),
+    "Prometheus": (
+        "{type: Prometheus, prometheus: {url: 'https://prometheus', bearerTokenSecretRef: {name: one}, caSecretRef: {name: ca}}}",
+        {"one": {"token": f"{CANARY}-token".encode()}, "ca": {"ca.crt": b"ca.pem"}},
     ),
     "RocketMQ without ACLs": ("{type: RocketMQ, rocketmq: {nameServers: ['names:9876']}}", {}),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from floodwarden.core.assess import Assessment, assess
@@ -59,6 +61,19 @@ def test_lag_that_is_not_known(one: Reading | Unknown, reason: Reason, at_least:
     seen = assessed(one)
     assert seen.gaps[0].reason is reason
     assert (seen.lag, seen.exact) == (at_least, False)
+
+
+@pytest.mark.parametrize("every", [5, 15, 30, 60])
+def test_rates_last_from_sample_to_sample(every: int) -> None:
+    """A broker that tells something new once a minute has not stopped in between: what is not known anew is no zero."""
+    history, told = History(), reading(Offsets(0, 0, 0))
+    for second in range(5 * every):
+        if second % every == 0:
+            told = replace(reading(Offsets(0, 100 * second, 90 * second)), taken=float(second))
+        history.record(float(second), told)
+        seen = assess(told, history, float(second))
+        if second >= 2 * every:
+            assert (seen.produced, seen.consumed, seen.loads[0].arrival) == pytest.approx((100, 90, 100))
 
 
 def test_a_recreated_topic_is_named_until_it_is_committed() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.brokers.kafka import KafkaBroker
+from floodwarden.brokers.prometheus import PrometheusBroker
 from floodwarden.brokers.rabbitmq import RabbitBroker, RabbitSettings
 from floodwarden.brokers.rocketmq import RocketMQBroker, RocketMQSettings
 from floodwarden.brokers.secrets import Secrets
@@ -15,7 +16,7 @@ from floodwarden.cluster.secrets import HiddenValues, SecretData
 from floodwarden.core.assess import Gap
 from floodwarden.core.reasons import Reason
 from floodwarden.sweep.connect import open_broker, open_delivery
-from tests.support.resources import broker, rabbitmq, rocketmq
+from tests.support.resources import broker, prometheus, rabbitmq, rocketmq
 
 GUEST = {"username": b"guest\n", "password": b"guest"}
 ACL = {"accessKey": b"guest", "secretKey": b"guest-secret"}
@@ -34,6 +35,19 @@ def secrets(**held: Mapping[str, bytes]) -> Secrets:
         pytest.param(rabbitmq(url=TLS), secrets(credentials=GUEST), RabbitBroker, id="RabbitMQ by TLS"),
         pytest.param(rocketmq(), secrets(), RocketMQBroker, id="RocketMQ"),
         pytest.param(rocketmq(tls=True, acl="acl"), secrets(acl=ACL), RocketMQBroker, id="RocketMQ that asks who it is"),
+        pytest.param(prometheus(), secrets(), PrometheusBroker, id="Prometheus"),
+        pytest.param(
+            prometheus(credentialsSecretRef={"name": "credentials"}),
+            secrets(credentials=GUEST),
+            PrometheusBroker,
+            id="Prometheus that asks for a password",
+        ),
+        pytest.param(
+            prometheus(TLS, bearerTokenSecretRef={"name": "token"}),
+            secrets(token={"token": b"guest\n"}),
+            PrometheusBroker,
+            id="Prometheus that asks for a token",
+        ),
     ],
 )
 async def test_the_adapter_of_each_type(resource: MessageBroker, known: Secrets, adapter: type) -> None:
@@ -107,6 +121,13 @@ async def test_the_settings_of_each_type(resource: MessageBroker, known: Secrets
             Reason.SECRET_INVALID,
             "no usable PEM",
             id="no authority",
+        ),
+        pytest.param(
+            prometheus(bearerTokenSecretRef={"name": "token"}),
+            secrets(token={"token": b"guest of honour"}),
+            Reason.SECRET_INVALID,
+            "holds what HTTP cannot send",
+            id="no token",
         ),
     ],
 )

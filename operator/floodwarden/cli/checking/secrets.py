@@ -17,12 +17,14 @@ from floodwarden.sweep.store import Key, key_of
 
 USERNAME: Final = "FLOODWARDEN_USERNAME"
 PASSWORD: Final = "FLOODWARDEN_PASSWORD"  # noqa: S105 - the variable's name
+TOKEN: Final = "FLOODWARDEN_TOKEN"  # noqa: S105
 CA_FILE: Final = "FLOODWARDEN_CA_FILE"
 CERT_FILE: Final = "FLOODWARDEN_CERT_FILE"
 KEY_FILE: Final = "FLOODWARDEN_KEY_FILE"
 VARIABLES: Final = {
     Part.USERNAME: USERNAME,
     Part.PASSWORD: PASSWORD,
+    Part.TOKEN: TOKEN,
     Part.CA: CA_FILE,
     Part.CERTIFICATE: CERT_FILE,
     Part.PRIVATE_KEY: KEY_FILE,
