@@ -111,7 +111,7 @@ class AuditLoop:
             _log.warning("left changed", broker=str(self.key), what=what, written=entry.written, before=entry.before)
         if entries:
             named = [f"{entry.setting} of {entry.resource} {entry.name} (was {entry.before or 'not set'})" for entry in entries]
-            text = f"{listed(named)} stays as it was set for a while"
+            text = f"{listed(named)} stays as it was set for a while: create the MessageBroker again to have it undone"
             self._services.tell(Notice(True, Reason.LEFT_CHANGED, text), about(self._resource))
 
     async def _audit(self) -> None:

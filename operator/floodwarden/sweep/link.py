@@ -37,10 +37,15 @@ class Link(Generic[Adapter]):
         self._every = every
         self._adapter: Adapter | None = None
         self._versions: Versions | None = None
+        self._secrets: Secrets | None = None  # that were used last
         self._read_at = float("-inf")
 
-    async def adapter(self) -> Adapter | Gap:
-        """An adapter that speaks with the Secrets as they are now, or why there is none."""
+    async def adapter(self, *, leaving: bool = False) -> Adapter | Gap:
+        """An adapter that speaks with the Secrets as they are now, or why there is none.
+
+        ``leaving``: for the last time, because the MessageBroker was deleted. Its Secrets may have been deleted just before it:
+        those that were used last do.
+        """
         now = clock.now()
         if self._adapter is not None and now - self._read_at < self._every:
             return self._adapter
@@ -48,14 +53,20 @@ class Link(Generic[Adapter]):
         if isinstance(secrets, Gap):
             # An API server that is away says nothing about the Secret: go on with what was read before.
             kept = self._adapter if secrets.reason is Reason.API_SERVER_UNREACHABLE else None
+            if kept is None and leaving and self._secrets is not None:
+                return await self._opened(self._secrets)
             return kept if kept is not None else secrets
         self._read_at = now
         if self._adapter is not None and secrets.versions == self._versions:
             return self._adapter
+        return await self._opened(secrets)
+
+    async def _opened(self, secrets: Secrets) -> Adapter | Gap:
+        read_at = self._read_at
         await self.close()
         opened = self._open(self._broker, secrets)
         if not isinstance(opened, Gap):
-            self._adapter, self._versions = opened, secrets.versions
+            self._adapter, self._versions, self._secrets, self._read_at = opened, secrets.versions, secrets, read_at
         return opened
 
     async def close(self) -> None:

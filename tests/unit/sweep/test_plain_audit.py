@@ -128,7 +128,7 @@ class World:
             found[name] = outcome
         return found
 
-    async def _adapter(self) -> Rabbit | Gap:
+    async def _adapter(self, *, leaving: bool) -> Rabbit | Gap:
         return self.rabbit
 
 

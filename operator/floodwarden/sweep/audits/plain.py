@@ -59,7 +59,7 @@ class PlainAudit:
     async def outcomes(self, asked: Asked) -> Outcomes:
         """See ``Audit.outcomes``."""
         self.requests = 0
-        adapter = await self._link.adapter()
+        adapter = await self._link.adapter(leaving=asked.leaving)
         if isinstance(adapter, Gap):
             return asked.all(adapter)
         sent = adapter.requests
