@@ -36,7 +36,8 @@ class PartitionLoad(NamedTuple):
     """What one partition asks for: lag in messages and in seconds, arrivals in messages per second.
 
     ``seconds`` is only a lower bound unless ``aged``: where what waits is older than all that has been seen. ``doubtful`` is
-    what may turn out to be ``stalled``: it has stood still for a while in which others moved.
+    what may turn out to be ``stalled``: it has stood still for a while in which others moved. ``held`` is how many positions lie
+    between the group and a transaction that is open; None where none is, or nobody asked.
     """
 
     partition: Partition
@@ -46,6 +47,7 @@ class PartitionLoad(NamedTuple):
     arrival: float
     stalled: bool
     doubtful: bool = False
+    held: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
     known = {p: o for p, o in reading.partitions.items() if isinstance(o, Offsets)}
     gaps = tuple(_gaps(reading, history, now))
     positions = ((p, o, _position(o)) for p, o in known.items())
-    loads = tuple(_load(p, o.end, position, history, group, now) for p, o, position in positions if position is not None)
+    loads = tuple(_load(p, o, position, history, group, now) for p, o, position in positions if position is not None)
     surge = history.surge()
     lag = sum(load.lag for load in loads) if loads else None
     seconds = max((load.seconds for load in loads), default=None)
@@ -165,8 +167,10 @@ def _position(offsets: Offsets) -> int | None:
     return max(offsets.committed, offsets.log_start)
 
 
-def _load(partition: Partition, end: int, position: int, history: History, group: Group | None, now: float) -> PartitionLoad:
-    lag = end - position
+def _load(
+    partition: Partition, offsets: Offsets, position: int, history: History, group: Group | None, now: float
+) -> PartitionLoad:
+    lag = offsets.end - position
     track = history.tracks[partition]
     seconds, aged = _seconds(track, position, lag, now)
     doubtful = lag > 0 and _stalled(partition, position, history, group, now, DOUBT_AFTER, DOUBT_GAPS)
@@ -178,7 +182,13 @@ def _load(partition: Partition, end: int, position: int, history: History, group
         arrival=max(0.0, track.end.rate(now - SMOOTH_WINDOW, now) or 0.0),
         stalled=doubtful and _stalled(partition, position, history, group, now, STALL_AFTER, STALL_GAPS),
         doubtful=doubtful,
+        held=_held(offsets, position),
     )
+
+
+def _held(offsets: Offsets, position: int) -> int | None:
+    stable = offsets.stable
+    return stable - position if stable is not None and position <= stable < offsets.end else None
 
 
 def _members(

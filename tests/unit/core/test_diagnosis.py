@@ -1,0 +1,332 @@
+"""Why a backlog grows: each cause is found from what speaks for it, and from nothing else."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from floodwarden.core.diagnosis.cause import Cause, Confidence
+from floodwarden.core.observation import Unknown, UnknownReason
+from floodwarden.core.reasons import Reason
+from floodwarden.core.target import Pod, PodTrouble
+from floodwarden.sim.shapes import Shape
+from tests.support.diagnosed import MEASURED, Diagnosed, PodWorld, diagnosed_shape
+from tests.support.world import World, policy, step_shaped
+
+GONE = Unknown(UnknownReason.BROKER_UNREACHABLE, "nobody answers")
+STEADY = step_shaped(60, 60, 0, 0, 8)
+TROUBLE_AT, ENDS = 150.0, 300  # seconds
+
+
+def within(at: float) -> bool:
+    return at >= TROUBLE_AT
+
+
+def well(arrivals: Callable[[float, int], float] = STEADY, **given: Any) -> PodWorld:
+    """Two replicas that do a hundred messages a second together, of which sixty come, watched for long enough to know them."""
+    limits = {"max_messages": 500, "max_replicas": 2, **given.pop("limits", {})}
+    noise = random.Random(7)
+    return PodWorld(policy(**limits), arrivals, memory=MEASURED, noise=noise, partitions=8, **given)
+
+
+def crashing(*names: str) -> tuple[Pod, ...]:
+    return tuple(Pod(name, "", False, PodTrouble.CRASHING, "container main: Error, exit code 1") for name in names)
+
+
+def unschedulable(*names: str) -> tuple[Pod, ...]:
+    return tuple(Pod(name, "", False, PodTrouble.UNSCHEDULABLE, "0/3 nodes: Insufficient cpu") for name in names)
+
+
+# What happens to a world at a time, given as what is done before each tick.
+
+
+def production_rises(world: PodWorld) -> Callable[[float], None]:
+    world.arrivals = step_shaped(60, 400, TROUBLE_AT, 10_000, 8)
+    return lambda _: None
+
+
+def consumers_slow_down(world: PodWorld) -> Callable[[float], None]:
+    def before(at: float) -> None:
+        world.capacity = 10.0 if within(at) else 50.0
+
+    return before
+
+
+def pods_crash(world: PodWorld) -> Callable[[float], None]:
+    world.troubled = lambda at: crashing("a", "b") if within(at) else ()
+    return consumers_slow_down(world)
+
+
+def a_pod_crashes(world: PodWorld) -> Callable[[float], None]:
+    world.policy = policy(max_messages=500, max_replicas=6, min_replicas=6)
+    world.scale(6)
+    world.troubled = lambda at: crashing("a", "b") if within(at) else ()
+    return consumers_slow_down(world)
+
+
+def pods_find_no_node(world: PodWorld) -> Callable[[float], None]:
+    world.troubled = lambda at: unschedulable("a") if within(at) else ()
+    return consumers_slow_down(world)
+
+
+def members_vanish(world: PodWorld) -> Callable[[float], None]:
+    def before(at: float) -> None:
+        if within(at):
+            world._pods = [at + 1e9] * world.replicas
+
+    return before
+
+
+def target_goes_to_zero(world: PodWorld) -> Callable[[float], None]:
+    def before(at: float) -> None:
+        if within(at) and world.replicas:
+            world.scale(0)
+
+    return before
+
+
+def scaled_by_hand(world: PodWorld) -> Callable[[float], None]:
+    world.policy = policy(max_messages=500, min_replicas=1, max_replicas=1)
+    world.memory = MEASURED
+
+    def before(at: float) -> None:
+        world.capacity = 100.0 if at < TROUBLE_AT else 20.0
+
+    return before
+
+
+def rebalances(world: PodWorld) -> Callable[[float], None]:
+    def before(at: float) -> None:
+        if within(at):
+            world._stable_at = world.now + 10.0
+
+    return before
+
+
+def all_stand_still(world: PodWorld) -> Callable[[float], None]:
+    def before(at: float) -> None:
+        world.poisoned = frozenset(range(8)) if within(at) else frozenset()
+
+    return before
+
+
+def one_stands_still(world: PodWorld) -> Callable[[float], None]:
+    def before(at: float) -> None:
+        world.poisoned = frozenset({3}) if within(at) else frozenset()
+
+    return before
+
+
+def one_key_takes_all(world: PodWorld) -> Callable[[float], None]:
+    world.arrivals = lambda at, number: 80.0 if number == 3 and within(at) else 7.5
+    return lambda _: None
+
+
+def a_replay(world: PodWorld) -> Callable[[float], None]:
+    done: list[float] = []
+
+    def before(at: float) -> None:
+        if within(at) and not done:
+            done.append(at)
+            world.commits = [max(0.0, commit - 1000) for commit in world.commits]
+
+    return before
+
+
+def brokers_go(world: PodWorld) -> Callable[[float], None]:
+    world.unreadable = lambda at: GONE if within(at) else None
+    return lambda _: None
+
+
+def nothing(world: PodWorld) -> Callable[[float], None]:
+    return lambda _: None
+
+
+@dataclass(frozen=True)
+class Expected:
+    happens: Callable[[PodWorld], Callable[[float], None]]
+    cause: Cause
+    says: tuple[str, ...]
+    confidence: Confidence = Confidence.HIGH
+
+
+CASES = {
+    "all is well": Expected(nothing, Cause.NONE, ()),
+    "production rose": Expected(
+        production_rises, Cause.PRODUCTION_ROSE, ("orders gets 4", "usually 60.", "times as much"), Confidence.MEDIUM
+    ),
+    "consumption fell on all": Expected(
+        consumers_slow_down, Cause.CONSUMPTION_FELL, ("all 2 members are behind", "consumed"), Confidence.MEDIUM
+    ),
+    "consumption fell on the only one": Expected(
+        scaled_by_hand, Cause.CONSUMPTION_FELL, ("the only consumer is behind",), Confidence.MEDIUM
+    ),
+    "most pods crash": Expected(pods_crash, Cause.CONSUMERS_CRASHING, ("2 of 2 pods", "a, b", "exit code 1")),
+    "some pods crash": Expected(
+        a_pod_crashes, Cause.CONSUMERS_CRASHING, ("2 of 6 pods end again and again", "consumed"), Confidence.MEDIUM
+    ),
+    "pods find no node": Expected(pods_find_no_node, Cause.CONSUMERS_UNSCHEDULABLE, ("1 of 2 pods", "Insufficient cpu")),
+    "no member in the group": Expected(
+        members_vanish, Cause.CONSUMERS_MISSING, ("no member in the group", "2 replicas, 0 ready")
+    ),
+    "no replica": Expected(target_goes_to_zero, Cause.CONSUMERS_MISSING, ("the target has 0 replicas",)),
+    "a rebalance that does not end": Expected(rebalances, Cause.REBALANCING, ("has been rebalancing for",)),
+    "no partition moves": Expected(all_stand_still, Cause.GROUP_STALLED, ("8 of 8 partitions", "none of them moves")),
+    "a partition stands still": Expected(one_stands_still, Cause.PARTITION_STALLED, ("orders-3:", "none is committed")),
+    "a hot key": Expected(one_key_takes_all, Cause.SKEWED, ("orders-3 gets ", "the others of its topic 7.", "are in it")),
+    "offsets were set back": Expected(a_replay, Cause.REPLAYED, ("are read again",)),
+    "the brokers are gone": Expected(brokers_go, Cause.READING_LOST, ("BrokerUnreachable: nobody answers",)),
+}
+
+
+@functools.cache
+def run(name: str) -> Diagnosed:
+    """One case from its beginning to its end."""
+    world = well()
+    return Diagnosed(world, CASES[name].happens(world)).run(ENDS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_cause_is_found_by_what_speaks_for_it(name: str) -> None:
+    """Long enough after the trouble began the cause is told, with its numbers."""
+    case, told = CASES[name], run(name)
+    assert told.cause is case.cause, (told.story, told.message)
+    for part in case.says:
+        assert part in told.message
+    assert told.causes[-1][1].confidence is case.confidence
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_of_cause_is_one_event(name: str) -> None:
+    """Each cause of the story once, and nothing while all is well; a condition that tells the same word tells it alone."""
+    told = run(name)
+    assert {finding.cause for at, finding in told.causes if at < TROUBLE_AT} == {Cause.NONE}
+    reasons = [notice.reason.value for _, notice in told.events]
+    assert len(reasons) == len(set(reasons))
+    own = {"PartitionStalled", "GroupStalled", "ConsumersMissing", "ReadingLost"}
+    found = {cause.value for cause in told.story if cause is not Cause.NONE}
+    assert found - own <= set(reasons) <= found
+    for _, notice in told.events:
+        assert notice.warning
+        assert "confidence" in notice.message
+
+
+WATCHED = {"too short to be sure": (70.0, Confidence.LOW), "longer": (200.0, Confidence.MEDIUM), "long": (340.0, Confidence.HIGH)}
+
+
+@pytest.mark.parametrize(("begins", "confidence"), WATCHED.values(), ids=WATCHED)
+def test_the_longer_the_usual_was_watched_the_surer(begins: float, confidence: Confidence) -> None:
+    """The same rise, after a minute, three, and more than five."""
+    told = Diagnosed(well(step_shaped(60, 400, begins, 10_000, 8))).run(int(begins) + 40)
+    assert told.causes[-1][1].cause is Cause.PRODUCTION_ROSE
+    assert told.causes[-1][1].confidence is confidence
+
+
+def unread_for_long(world: World) -> None:
+    """Nothing was watched before the backlog."""
+    world.arrivals = step_shaped(400, 400, 0, 0, 8)
+
+
+def a_partition_is_hidden(world: World) -> None:
+    """Totals of other partitions than before say nothing."""
+    world.arrivals = step_shaped(60, 400, TROUBLE_AT, 10_000, 8)
+    world.hidden = lambda at: at >= TROUBLE_AT - 5
+
+
+NOT_KNOWN = {
+    "no usual level": (unread_for_long, "what usually arrives was not watched for 60 s yet"),
+    "a partition cannot be read": (a_partition_is_hidden, "a part of the lag cannot be read (PartitionWithoutLeader)"),
+}
+
+
+@pytest.mark.parametrize(("happens", "why"), NOT_KNOWN.values(), ids=NOT_KNOWN)
+def test_without_evidence_the_cause_is_not_known(happens: Callable[[World], None], why: str) -> None:
+    """What is missing is said, no Event is posted for it, and no cause is guessed."""
+    world = well()
+    happens(world)
+    told = Diagnosed(world).run(ENDS)
+    assert set(told.story) == {Cause.NONE, Cause.NOT_KNOWN}
+    assert told.message == why
+    assert told.events == []
+
+
+def test_pods_that_nobody_read_are_no_evidence() -> None:
+    """Without the pods of the target, what rates say is all that is known."""
+    world = well()
+    world.troubled = lambda at: crashing("a", "b") if within(at) else ()
+    world.target = lambda *, pods: World.target(world, pods=pods)  # type: ignore[method-assign]
+    told = Diagnosed(world, consumers_slow_down(world)).run(ENDS)
+    assert told.story == [Cause.NONE, Cause.CONSUMPTION_FELL]
+
+
+def test_the_member_that_is_behind_is_named() -> None:
+    """One of four is slow: it is named, and the others are not blamed."""
+    world = well(step_shaped(160, 160, 0, 0, 8), limits={"min_replicas": 4, "max_replicas": 4}, replicas=4)
+    consume = world._consume
+
+    def some_are_slow(seconds: float) -> None:
+        if within(world.elapsed):
+            world.poisoned = frozenset({0, 4}) if int(world.elapsed) % 5 else frozenset()
+        consume(seconds)
+
+    world._consume = some_are_slow  # type: ignore[method-assign]
+    told = Diagnosed(world).run(ENDS)
+    assert told.cause is Cause.CONSUMPTION_FELL
+    assert "1 of 4 members is behind (c0 at host)" in told.message
+
+
+def test_a_cause_lasts_until_the_backlog_is_gone() -> None:
+    """After the spike nothing rises any more, but what is left still came from it; then all is well."""
+    world = well(step_shaped(60, 400, TROUBLE_AT, TROUBLE_AT + 30, 8))
+    told = Diagnosed(world).run(500)
+    assert told.story == [Cause.NONE, Cause.PRODUCTION_ROSE, Cause.NONE]
+    assert [notice.reason for _, notice in told.events] == [Reason.PRODUCTION_ROSE]
+    ended = next(at for at, finding in told.causes if at > TROUBLE_AT + 100 and finding.cause is Cause.NONE)
+    assert ended > TROUBLE_AT + 60
+
+
+def test_causes_that_take_turns_are_told_once_each() -> None:
+    """A pod that crashes and runs by turns does not post an Event each time."""
+    world = well()
+    world.troubled = lambda at: crashing("a", "b") if within(at) and int(at / 30) % 2 else ()
+    told = Diagnosed(world, consumers_slow_down(world)).run(500)
+    reasons = [notice.reason for _, notice in told.events]
+    assert len(reasons) == len(set(reasons)) <= 2, reasons
+
+
+SHAPES = {
+    Shape.STEP: ({}, [Cause.NONE, Cause.PRODUCTION_ROSE, Cause.NONE]),
+    Shape.RAMP: ({}, [Cause.NONE, Cause.PRODUCTION_ROSE, Cause.NONE]),
+    Shape.FLASH: ({}, [Cause.NONE, *3 * [Cause.PRODUCTION_ROSE, Cause.NONE]]),
+    Shape.WAVE: ({}, [Cause.NONE, *2 * [Cause.PRODUCTION_ROSE, Cause.NONE]]),
+    Shape.POISON: ({}, [Cause.NONE, Cause.PRODUCTION_ROSE, Cause.PARTITION_STALLED, Cause.NONE]),
+    Shape.SKEW: ({"max_replicas": 2}, [Cause.NONE, Cause.SKEWED, Cause.NONE]),
+    Shape.SLOW_CONSUMER: (
+        {"max_messages": 3000, "dry_run": True},
+        [Cause.NONE, Cause.CONSUMPTION_FELL],  # what was left is not drained by the end
+    ),
+}
+
+
+@pytest.mark.parametrize(("shape", "wanted"), list(SHAPES.items()), ids=SHAPES)
+def test_the_simulators_shapes_of_trouble(shape: Shape, wanted: tuple[dict[str, Any], list[Cause]]) -> None:
+    """Each is told as what it is, until its backlog is gone."""
+    changes, story = wanted
+    assert diagnosed_shape(shape, 900.0, **changes).run(900).story == story
+
+
+def test_downstream_is_named_once_a_step_has_not_helped() -> None:
+    """More replicas that consume no more: what is behind them is slow, whatever arrives."""
+    world = well(
+        step_shaped(60, 300, TROUBLE_AT, 10_000, 8),
+        limits={"max_replicas": None},
+        downstream=100.0,
+    )
+    told = Diagnosed(world).run(ENDS)
+    assert told.cause is Cause.DOWNSTREAM_SLOW
+    assert "consumed no more than before" in told.message
