@@ -68,6 +68,7 @@ class PolicyWatch:
         self._patience = self._paced(*LOOK_EVERY)
         self._quiet_for = self._paced(*QUIET_FOR)
         self._attend = True
+        self._standing = False  # whether a partition may stand still: then it is asked whether a transaction holds it
         self._refusal: tuple[Gap, float] | None = None  # of the last step, and until when it counts
         self._would = would(policy)  # what DryRun last told
         self._status_not_before = 0.0
@@ -94,7 +95,7 @@ class PolicyWatch:
     def query(self) -> Query:
         """What the next sweep should read."""
         self._take_newer()
-        return Query(self._policy.subscription, members=self._attend)
+        return Query(self._policy.subscription, members=self._attend, stable=self._standing)
 
     def accept(self, policy: BacklogPolicy, sweep_interval: float) -> None:
         """Go on with a changed spec, once the running sweep has ended; the same one, told every round, changes nothing."""
@@ -175,6 +176,7 @@ class PolicyWatch:
         if decision.replicas is not None and not self._policy.dry_run:
             decision, blocker = await self._act(decision, seen, at)
         self._attend = decision.attend or decision.replicas is not None
+        self._standing = any(load.doubtful for load in seen.loads)
         acted = self._memory is not decided
         still = seen.lag == 0 and blocker is None and caution is None and not self._attend and decision.reason in AT_REST
         self._quiet = (reading, decision.reason, at) if still and isinstance(reading, Reading) else None

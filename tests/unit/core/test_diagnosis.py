@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from floodwarden.core.diagnosis.cause import Cause, Confidence
-from floodwarden.core.observation import Unknown, UnknownReason
+from floodwarden.core.observation import Offsets, Reading, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Pod, PodTrouble
 from floodwarden.sim.shapes import Shape
@@ -138,6 +138,24 @@ def a_replay(world: PodWorld) -> Callable[[float], None]:
     return before
 
 
+def a_transaction_stays_open(world: PodWorld) -> Callable[[float], None]:
+    """Of partition 3 nothing is handed out beyond where it began."""
+    reading = world.reading
+
+    def with_stable(*, members: bool) -> Reading | Unknown:
+        found = reading(members=members)
+        assert isinstance(found, Reading)
+        partitions = dict(found.partitions)
+        for name, offsets in found.partitions.items():
+            assert isinstance(offsets, Offsets)
+            held = name.number == 3 and within(world.elapsed)
+            partitions[name] = offsets._replace(stable=offsets.committed if held else offsets.end)
+        return replace(found, partitions=partitions)
+
+    world.reading = with_stable  # type: ignore[method-assign]
+    return one_stands_still(world)
+
+
 def brokers_go(world: PodWorld) -> Callable[[float], None]:
     world.unreadable = lambda at: GONE if within(at) else None
     return lambda _: None
@@ -178,6 +196,7 @@ CASES = {
     "a rebalance that does not end": Expected(rebalances, Cause.REBALANCING, ("has been rebalancing for",)),
     "no partition moves": Expected(all_stand_still, Cause.GROUP_STALLED, ("8 of 8 partitions", "none of them moves")),
     "a partition stands still": Expected(one_stands_still, Cause.PARTITION_STALLED, ("orders-3:", "none is committed")),
+    "an open transaction": Expected(a_transaction_stays_open, Cause.TRANSACTION_OPEN, ("orders-3: a transaction is open",)),
     "a hot key": Expected(one_key_takes_all, Cause.SKEWED, ("orders-3 gets ", "the others of its topic 7.", "are in it")),
     "offsets were set back": Expected(a_replay, Cause.REPLAYED, ("are read again",)),
     "the brokers are gone": Expected(brokers_go, Cause.READING_LOST, ("BrokerUnreachable: nobody answers",)),
