@@ -70,7 +70,7 @@ async def _stay(namespace: str | None, every: float, console: Console) -> None:
         with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
             trouble = ""
             while True:
-                line = f"{seen:%H:%M:%S}  {len(rows)} policies" + (f"; {trouble}" if trouble else "")
+                line = f"{seen:%H:%M:%S}  policies: {len(rows)}" + (f"; {trouble}" if trouble else "")
                 live.update(Group(Text(line, style="red" if trouble else "dim"), table(rows)), refresh=True)
                 await asyncio.sleep(every)
                 try:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from floodhack.waiting import until
 from floodwarden.cli.app import app
 from floodwarden.cli.live.cluster import Told
 from floodwarden.cli.live.rows import sorted_rows
@@ -21,6 +28,7 @@ from tests.support.hostile import HOSTILE
 from tests.support.resources import backlog_policy
 from tests.support.small_api import kubeconfig, small_api
 
+INSTALLED = Path(sys.executable).with_name("floodwarden")
 POLICIES = "/apis/floodwarden.dev/v1alpha1/backlogpolicies"
 IN_SHOP = "/apis/floodwarden.dev/v1alpha1/namespaces/shop/backlogpolicies"
 EVENTS = "/api/v1/namespaces/shop/events"
@@ -236,3 +244,40 @@ def test_bars() -> None:
     assert bar(0.0001) == "▏"
     assert bar(0.5) == "█" * (BAR // 2)
     assert bar(3.0) == "█" * BAR
+
+
+def test_top_stays_up_to_date_on_a_terminal(tmp_path: Path) -> None:
+    """It looks again and again and draws in place; while nobody answers the last table stays and says so; Ctrl-C ends it well."""
+    answers = dict(ANSWERS)
+    with small_api(answers, tmp_path) as file:
+        ours, its = pty.openpty()
+        env = {**os.environ, "KUBECONFIG": str(file), "TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
+        process = subprocess.Popen([INSTALLED, "top", "--every", "0.5"], stdin=its, stdout=its, stderr=its, env=env)
+        screen = Screen(ours)
+        try:
+            until(lambda: "policies: 3" in screen.read(), seconds=30, what="the first table")
+            answers[POLICIES] = (200, {"items": [told("billing", SPIKE)]})
+            until(lambda: "policies: 1" in screen.read(), seconds=30, what="the next table")
+            answers[POLICIES] = (503, {"message": "not now"})
+            until(lambda: "not up to date: not now" in screen.read(), seconds=30, what="that it is old")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+            os.close(its)
+            os.close(ours)
+
+
+class Screen:
+    """What a program has written to a terminal so far."""
+
+    def __init__(self, terminal: int) -> None:
+        os.set_blocking(terminal, False)
+        self._terminal = terminal
+        self._written = b""
+
+    def read(self) -> str:
+        with suppress(BlockingIOError):
+            while chunk := os.read(self._terminal, 65536):
+                self._written += chunk
+        return self._written.decode(errors="replace")

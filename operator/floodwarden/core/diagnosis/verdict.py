@@ -22,6 +22,7 @@ SOONEST_AGAIN = 600.0  # seconds within which an Event tells the same cause once
 WELL_FOR = 60.0  # seconds without a backlog after which a cause that returns is another one
 REFRESH_EVERY = 30.0  # seconds after which the numbers of the same cause are brought up to date
 NO_NEWS: Final = frozenset({Cause.NONE, Cause.NOT_KNOWN})
+TOLD_BY_READY: Final = frozenset({Cause.READING_LOST})  # that condition has an Event for it, and for what else stands in the way
 
 
 def judged(verdict: Verdict | None, found: Finding | None, now: float) -> Verdict | None:
@@ -51,7 +52,8 @@ def cause_notice(
     None where a condition has just told the very same, where the same was told lately, and for the end of a backlog, which has an
     Event of its own.
     """
-    if after is None or after.told.cause in NO_NEWS or (before is not None and before.told.cause is after.told.cause):
+    silent = NO_NEWS | TOLD_BY_READY
+    if after is None or after.told.cause in silent or (before is not None and before.told.cause is after.told.cause):
         return None, after
     cause = after.told.cause
     lately = now - after.told_at.get(cause, float("-inf")) < SOONEST_AGAIN
