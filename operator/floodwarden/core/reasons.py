@@ -201,7 +201,7 @@ ADVICE: Mapping[Reason, str] = {
     "Look at the consumer's log; skip or dead-letter the message. More pods would not help.",
     Reason.PARTITION_HOT: "One partition gets more than one replica can carry. Choose a better key or add partitions. More pods would not help.",
     Reason.GROUP_STALLED: "No partition moves although the group has members: the consumers or what is behind them stand still. Look at their logs, and at what they call.",
-    Reason.CONSUMERS_MISSING: "The target's pods are ready but the group has no members. Check group id, topic and broker of the consumer.",
+    Reason.CONSUMERS_MISSING: "The group has no members, or too few of the target's pods are ready. Check that they start, and group id, topic and broker of the consumer.",
     Reason.PRODUCTION_ROSE: "More arrives than usually does; the message says where and how much. Scaling answers it; where that is not enough, look at who produces.",
     Reason.CONSUMPTION_FELL: "As much arrives as usually does, but less of it is consumed. Look at the consumers' logs, at their CPU limits, and at what they call.",
     Reason.CONSUMERS_CRASHING: "Consumers end again and again. Look at the log of the container before (kubectl logs --previous). More pods would not help.",

@@ -22,7 +22,7 @@ SURE: Final = {Confidence.HIGH: "that is sure", Confidence.MEDIUM: "that is like
 
 def story(policy: BacklogPolicy, events: Sequence[Told], now: datetime) -> str:
     """All of it: the paragraph, the chart, and what was told."""
-    parts = [" ".join(plain(sentence, LINE_BYTES) for sentence in _sentences(policy, now))]
+    parts = [" ".join(plain(sentence, LINE_BYTES) for sentence in _sentences(policy, now) if sentence)]
     bars = list(chart(policy))
     if bars:
         parts.append("\n".join(bars))
@@ -49,7 +49,7 @@ def _sentences(policy: BacklogPolicy, now: datetime) -> Iterator[str]:
         told = SURE[cause.confidence] if cause.type is not Cause.NOT_KNOWN else "so far"
         yield f"The reason: {PHRASES[cause.type]} ({cause.type}, {told}; for {lasted})."
         yield f"In numbers: {cause.message.rstrip('.')}."
-        yield ADVICE[Reason(cause.type.value)]
+        yield ADVICE[Reason(cause.type.value)].partition(". ")[2]  # what it means was just said
     yield from _done(status)
 
 
