@@ -299,6 +299,20 @@ def test_the_member_that_is_behind_is_named() -> None:
     assert "1 of 4 members is behind (c0 at host)" in told.message
 
 
+def test_replicas_that_somebody_took_away_are_missing() -> None:
+    """Scaled down by hand: less is consumed, and that it was by hand is said."""
+    world = well(step_shaped(160, 160, 0, 0, 8), limits={"min_replicas": 1, "max_replicas": 4}, replicas=4)
+
+    def before(at: float) -> None:
+        if TROUBLE_AT <= at < TROUBLE_AT + 1:
+            world.policy = replace(world.policy, dry_run=True)  # or it would scale up at once
+            world.scale(1)
+
+    told = Diagnosed(world, before).run(ENDS)
+    assert told.cause is Cause.CONSUMPTION_FELL, told.story
+    assert told.message.endswith("; the replicas were changed by hand")
+
+
 def test_a_cause_lasts_until_the_backlog_is_gone() -> None:
     """After the spike nothing rises any more, but what is left still came from it; then all is well."""
     world = well(step_shaped(60, 400, TROUBLE_AT, TROUBLE_AT + 30, 8))

@@ -48,6 +48,7 @@ def test_what_must_survive_a_restart_does() -> None:
         usual=Usual({"orders": Level(60.0, 61.0, 900.0)}, now - 40, 30.0, 2),
     )
     written = backlog_policy(status=status_json(steady(), memory))
+    assert written.status.to_api() == status_json(steady(), memory) | {"conditions": written.status.to_api()["conditions"]}
     restored = restore(written)
     assert restored.capacity is not None
     assert restored.step is not None

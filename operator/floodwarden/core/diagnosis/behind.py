@@ -28,7 +28,7 @@ def behind(seen: Assessment, target: Target | None) -> str:
 
 def _name(member: Member, target: Target | None) -> str:
     """The pod, where just one has the member's address; else what the broker calls it."""
-    address = member.host.lstrip("/").partition(":")[0]
+    host = member.host.lstrip("/")
     pods: tuple[Pod, ...] = target.pods or () if target is not None else ()
-    there = [pod.name for pod in pods if pod.ip and pod.ip == address]
-    return there[0] if len(there) == 1 else f"{member.client_id} at {address}"
+    there = [pod.name for pod in pods if pod.ip and (host == pod.ip or host.startswith(f"{pod.ip}:"))]  # some tell the port too
+    return there[0] if len(there) == 1 else f"{member.client_id} at {host}"
