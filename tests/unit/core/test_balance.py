@@ -115,6 +115,18 @@ def test_a_backlog_is_not_learnt_from(lag: int) -> None:
     assert later is first
 
 
+def test_nothing_is_learnt_where_the_lag_is_not_known() -> None:
+    """Whether all is well cannot be told then."""
+    first = watch(40.0, 300)
+    assert first is not None
+    found, now = History(), first.at + 60
+    for at in (now - 1, now):
+        found.record(at, Reading({ORDERS: Offsets(0, 100, 100)}))
+    seen = assess(Reading({ORDERS: Offsets(0, 100, 100)}), found, now)
+    assert learnt(first, policy(), seen, 2, None, now) is first
+    assert learnt(first, policy(), seen, 2, False, now) is not first
+
+
 def test_a_group_that_is_always_behind_is_learnt_from_late() -> None:
     """More waits than where consumers keep up, but far below the limit, and for long: that is how it is."""
     first = watch(40.0, 300)

@@ -353,6 +353,13 @@ def test_the_simulators_shapes_of_trouble(shape: Shape, wanted: tuple[dict[str, 
     assert diagnosed_shape(shape, 900.0, **changes).run(900).story == story
 
 
+def test_a_step_that_did_not_help_before_explains_no_new_backlog() -> None:
+    """Steps up are still blocked because of the last backlog; that more arrives now is the cause of this one."""
+    world = well(step_shaped(60, 400, TROUBLE_AT, 10_000, 8))
+    world.memory = replace(MEASURED, blocked_until=world.now + 2000, blocked_for=2100.0, blocked_throughput=1000.0)
+    assert Diagnosed(world).run(ENDS).story == [Cause.NONE, Cause.PRODUCTION_ROSE]
+
+
 def test_downstream_is_named_once_a_step_has_not_helped() -> None:
     """More replicas that consume no more: what is behind them is slow, whatever arrives."""
     world = well(

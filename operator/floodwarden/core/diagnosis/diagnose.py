@@ -189,10 +189,14 @@ def _standing(case: Case) -> Answer:
 
 
 def _downstream(case: Case) -> Answer:
+    """A step up that was tried for this backlog and did not help; one for an earlier backlog says nothing of this one."""
     memory, step = case.memory, case.memory.step
-    if memory.blocked_until is None and (step is None or step.phase is not Phase.INEFFECTIVE):
+    undone = step is not None and step.phase is Phase.INEFFECTIVE
+    tried_at = memory.blocked_until - memory.blocked_for if memory.blocked_until is not None else None
+    earlier = tried_at is not None and memory.over_since is not None and tried_at < memory.over_since
+    if not undone and (tried_at is None or earlier):
         return None
-    did = f"{step.start} → {step.goal} replicas" if step is not None and step.phase is Phase.INEFFECTIVE else "more replicas"
+    did = f"{step.start} → {step.goal} replicas" if step is not None and undone else "more replicas"
     text = (
         f"{did} consumed no more than before ({memory.blocked_throughput:.0f} messages/s): what is behind them is the bottleneck"
     )
