@@ -46,6 +46,7 @@ PODS: dict[str, tuple[dict[str, Any], bool, PodTrouble | None, str]] = {
         "container main: Error, exit code 137",
     ),
     "ended once": (pod(NOT_READY, containerStatuses=[container(1, state={"running": {}}, lastState=ENDED)]), False, None, ""),
+    "was restarted, nobody knows why": (pod(NOT_READY, containerStatuses=[container(3, state={"running": {}})]), False, None, ""),
     "its first container crashes": (
         pod(NOT_READY, initContainerStatuses=[container(1, name="migrate", state=BACK_OFF)]),
         False,

@@ -32,7 +32,7 @@ def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Any]) -> tuple[
     for container in _containers(status):
         waits = (container.get("state") or {}).get("waiting") or {}
         last = (container.get("lastState") or {}).get("terminated")
-        again = container.get("restartCount", 0) >= CRASHES and last is not None
+        again = container.get("restartCount", 0) >= CRASHES and bool(last)
         if waits.get("reason") == BACK_OFF or again:
             return PodTrouble.CRASHING, _ended(container["name"], last)
     return None, ""

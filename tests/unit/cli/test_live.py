@@ -206,9 +206,10 @@ def test_those_nearest_to_their_limit_come_first() -> None:
         backlog_policy("calm", status=CALM),
         backlog_policy("near", status=near),
         backlog_policy("late", status=late, maxLag={"seconds": 30}),
+        backlog_policy("stalled", status={**CALM, "cause": {**SPIKE["cause"], "type": "PartitionStalled"}}),
         backlog_policy("spike", status=SPIKE),
     ]
-    assert [row.name for row in sorted_rows(policies)] == ["spike", "late", "near", "calm"]
+    assert [row.name for row in sorted_rows(policies)] == ["spike", "stalled", "late", "near", "calm"]
 
 
 @pytest.mark.parametrize("cause", Cause)

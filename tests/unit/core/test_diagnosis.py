@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from floodwarden.core.conditions import LOST_AFTER
 from floodwarden.core.diagnosis.cause import Cause, Confidence
 from floodwarden.core.observation import Offsets, Reading, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
@@ -31,7 +32,7 @@ def well(arrivals: Callable[[float, int], float] = STEADY, **given: Any) -> PodW
     """Two replicas that do a hundred messages a second together, of which sixty come, watched for long enough to know them."""
     limits = {"max_messages": 500, "max_replicas": 2, **given.pop("limits", {})}
     noise = random.Random(7)
-    return PodWorld(policy(**limits), arrivals, memory=MEASURED, noise=noise, partitions=8, **given)
+    return PodWorld(policy(**limits), arrivals, memory=MEASURED, noise=noise, **{"partitions": 8, **given})
 
 
 def crashing(*names: str) -> tuple[Pod, ...]:
@@ -297,6 +298,19 @@ def test_the_member_that_is_behind_is_named() -> None:
     told = Diagnosed(world).run(ENDS)
     assert told.cause is Cause.CONSUMPTION_FELL
     assert "1 of 4 members is behind (c0 at host)" in told.message
+
+
+def test_a_rise_that_is_even_is_no_skew() -> None:
+    """Of two partitions one has half of the backlog at any time: that alone says nothing of keys."""
+    world = well(step_shaped(60, 400, TROUBLE_AT, 10_000, 2), partitions=2)
+    assert Diagnosed(world).run(ENDS).story == [Cause.NONE, Cause.PRODUCTION_ROSE]
+
+
+def test_a_reading_is_lost_only_after_a_while() -> None:
+    """What was the cause before stays it until then."""
+    told = run("the brokers are gone")
+    lost_at = next(at for at, finding in told.causes if finding.cause is Cause.READING_LOST)
+    assert LOST_AFTER <= lost_at - TROUBLE_AT <= LOST_AFTER + 2
 
 
 def test_replicas_that_somebody_took_away_are_missing() -> None:
