@@ -182,7 +182,7 @@ def test_top_for_people(config: Path) -> None:
     result = floodwarden(config, "top")
     assert result.exit_code == 0
     header, *rows = (line.split() for line in result.stdout.splitlines())
-    assert header == ["POLICY", "LAG", "LIMIT", "AGE", "IN/S", "OUT/S", "REPLICAS", "CAUSE", "STATE"]
+    assert header == ["POLICY", "LAG", "LIMIT", "OLDEST", "IN/S", "OUT/S", "REPLICAS", "CAUSE", "STATE"]
     assert rows[0] == ["shop/billing", "1,224", "1,000", "3", "s", "719", "100", "2→24", "of", "24", "ProductionRose", "Settling"]
     assert rows[1] == ["shop/calm", "12", "1,000", "0", "s", "60.0", "60.0", "2", "of", "24", "None", "Steady"]
     assert rows[2] == ["shop/new", "?", "1,000", "?", "?", "?", "?", "of", "?", "?", "?"]

@@ -313,6 +313,17 @@ def test_a_reading_is_lost_only_after_a_while() -> None:
     assert LOST_AFTER <= lost_at - TROUBLE_AT <= LOST_AFTER + 2
 
 
+def test_a_reading_that_is_back_is_judged_anew() -> None:
+    """Lost in the middle of a rise for longer than a moment: that is told, and then the cause again, at once."""
+    world = well(step_shaped(60, 400, TROUBLE_AT, 10_000, 8))
+    world.unreadable = lambda at: GONE if TROUBLE_AT + 30 <= at < TROUBLE_AT + 70 else None
+    told = Diagnosed(world).run(ENDS)
+    assert told.story == [Cause.NONE, Cause.PRODUCTION_ROSE, Cause.READING_LOST, Cause.PRODUCTION_ROSE]
+    assert [notice.reason for _, notice in told.events] == [Reason.PRODUCTION_ROSE]
+    back = next(at for at, finding in told.causes if at > TROUBLE_AT + 70 and finding.cause is Cause.PRODUCTION_ROSE)
+    assert back <= TROUBLE_AT + 76
+
+
 def test_replicas_that_somebody_took_away_are_missing() -> None:
     """Scaled down by hand: less is consumed, and that it was by hand is said."""
     world = well(step_shaped(160, 160, 0, 0, 8), limits={"min_replicas": 1, "max_replicas": 4}, replicas=4)

@@ -63,7 +63,7 @@ async def policies_in(rest: Rest, namespace: str | None) -> list[BacklogPolicy]:
     """The policies of a namespace, or of all; sorted by namespace and name."""
     scope = [] if namespace is None else ["namespaces", namespace]
     try:
-        found = await rest.get(path(API, *scope, PLURAL))
+        found = await rest.get(path(API, *scope, PLURAL), resourceVersion="0")  # from its cache: asked for again and again
     except ApiError as error:
         if error.failure is Failure.MISSING:
             raise NotTold(

@@ -83,7 +83,7 @@ def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
 def table(rows: Sequence[Row]) -> Table:
     """For people. A lower bound has a ≥ before it."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("POLICY", "LAG", "LIMIT", "AGE", "IN/S", "OUT/S", "REPLICAS", "CAUSE", "STATE"):
+    for name in ("POLICY", "LAG", "LIMIT", "OLDEST", "IN/S", "OUT/S", "REPLICAS", "CAUSE", "STATE"):
         shown.add_column(name, justify="left" if name in ("POLICY", "CAUSE", "STATE") else "right", no_wrap=True)
     for row in rows:
         calm = row.cause in (Cause.NONE.value, None)

@@ -34,14 +34,10 @@ class Cause(StrEnum):
     NOT_KNOWN = "NotKnown"
 
 
-DIRECT: Final = frozenset(Cause) - {
-    Cause.NONE,
-    Cause.PRODUCTION_ROSE,
-    Cause.CONSUMPTION_FELL,
-    Cause.SKEWED,
-    Cause.NOT_KNOWN,
-}
-"""Causes that are seen as such. The others are concluded from how much came and went."""
+NO_CAUSE: Final = frozenset({Cause.NONE, Cause.READING_LOST, Cause.NOT_KNOWN})
+"""What says nothing of why messages wait: any other takes its place as soon as it is found."""
+CONCLUDED: Final = frozenset({Cause.PRODUCTION_ROSE, Cause.CONSUMPTION_FELL, Cause.SKEWED})
+"""Causes that are concluded from how much came and went; the others are seen as such."""
 
 
 class Confidence(StrEnum):

@@ -17,7 +17,7 @@ from floodwarden.core.conditions import LOST_AFTER, Condition
 from floodwarden.core.decide import MISSING_AFTER, REBALANCE_LIMIT, Decision
 from floodwarden.core.diagnosis.balance import Balance, balance
 from floodwarden.core.diagnosis.behind import behind
-from floodwarden.core.diagnosis.cause import DIRECT, NOTHING, Cause, Confidence, Finding
+from floodwarden.core.diagnosis.cause import CONCLUDED, NO_CAUSE, NOTHING, Cause, Confidence, Finding
 from floodwarden.core.diagnosis.usual import KNOWN_AFTER
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory, Phase
@@ -92,7 +92,7 @@ def diagnose(case: Case) -> Finding | None:
         if judged is not None:
             return judged if _may_follow(case, judged) else None
     # A cause that was found stays the cause of what is still left of the backlog.
-    return None if case.told not in (Cause.NONE, Cause.NOT_KNOWN, Cause.READING_LOST) else _not_known(case)
+    return _not_known(case) if case.told in NO_CAUSE else None
 
 
 def _lost(case: Case) -> Finding | None:
@@ -300,11 +300,11 @@ def _fall(case: Case, account: Balance, sure: Confidence) -> Finding:
 
 def _may_follow(case: Case, found: Finding) -> bool:
     """Whether a conclusion may replace what is told: only while the backlog grows, and only by one that is as sure."""
-    if case.told in (Cause.NONE, Cause.NOT_KNOWN, found.cause):
+    if case.told in NO_CAUSE or case.told is found.cause:
         return True
     produced, consumed = case.seen.produced, case.seen.consumed
     grows = produced is not None and consumed is not None and produced > consumed
-    enough = (Confidence.HIGH,) if case.told in DIRECT else (Confidence.HIGH, Confidence.MEDIUM)
+    enough = (Confidence.HIGH, Confidence.MEDIUM) if case.told in CONCLUDED else (Confidence.HIGH,)
     return grows and found.confidence in enough
 
 

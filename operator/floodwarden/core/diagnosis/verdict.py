@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
 
 from floodwarden.core.conditions import Conditions, Notice
-from floodwarden.core.diagnosis.cause import NOTHING, Cause, Finding, Verdict
+from floodwarden.core.diagnosis.cause import NO_CAUSE, NOTHING, Cause, Finding, Verdict
 from floodwarden.core.reasons import ADVICE, Reason
 
 FIRST_LASTS = 3.0  # seconds for which a first cause must be found
@@ -21,8 +20,6 @@ NODE_LASTS = 30.0  # seconds for which pods may wait for a node that is just bei
 SOONEST_AGAIN = 600.0  # seconds within which an Event tells the same cause once, unless all was well in between
 WELL_FOR = 60.0  # seconds without a backlog after which a cause that returns is another one
 REFRESH_EVERY = 30.0  # seconds after which the numbers of the same cause are brought up to date
-NO_NEWS: Final = frozenset({Cause.NONE, Cause.NOT_KNOWN})
-TOLD_BY_READY: Final = frozenset({Cause.READING_LOST})  # that condition has an Event for it, and for what else stands in the way
 
 
 def judged(verdict: Verdict | None, found: Finding | None, now: float) -> Verdict | None:
@@ -49,11 +46,10 @@ def cause_notice(
 ) -> tuple[Notice | None, Verdict | None]:
     """The Event that a change of the verdict is worth, and the verdict that remembers it.
 
-    None where a condition has just told the very same, where the same was told lately, and for the end of a backlog, which has an
-    Event of its own.
+    None where a condition has just told the very same, where the same was told lately, and for what is no cause: a lost
+    reading and a backlog that is gone have Events of their own.
     """
-    silent = NO_NEWS | TOLD_BY_READY
-    if after is None or after.told.cause in silent or (before is not None and before.told.cause is after.told.cause):
+    if after is None or after.told.cause in NO_CAUSE or (before is not None and before.told.cause is after.told.cause):
         return None, after
     cause = after.told.cause
     lately = now - after.told_at.get(cause, float("-inf")) < SOONEST_AGAIN
@@ -68,11 +64,11 @@ def cause_notice(
 def _lasts(told: Cause, found: Cause) -> float:
     if found is Cause.READING_LOST:
         return 0.0  # it was unknown for long enough already
-    if found is Cause.NOT_KNOWN:
+    if found is Cause.NOT_KNOWN and told is not Cause.READING_LOST:
         return NOT_KNOWN_LASTS
     if found is Cause.CONSUMERS_UNSCHEDULABLE:
         return NODE_LASTS
-    return FIRST_LASTS if told in NO_NEWS or found is Cause.NONE else OTHER_LASTS
+    return FIRST_LASTS if told in NO_CAUSE or found is Cause.NONE else OTHER_LASTS
 
 
 def _remembered(verdict: Verdict, now: float) -> MappingProxyType[Cause, float]:
