@@ -109,6 +109,16 @@ def rebalances(world: PodWorld) -> Callable[[float], None]:
     return before
 
 
+def rebalances_again_and_again(world: PodWorld) -> Callable[[float], None]:
+    """Twenty seconds of each twenty-five."""
+
+    def before(at: float) -> None:
+        if within(at) and at % 25 < 20:
+            world._stable_at = world.now + 1.5
+
+    return before
+
+
 def all_stand_still(world: PodWorld) -> Callable[[float], None]:
     def before(at: float) -> None:
         world.poisoned = frozenset(range(8)) if within(at) else frozenset()
@@ -195,6 +205,9 @@ CASES = {
     ),
     "no replica": Expected(target_goes_to_zero, Cause.CONSUMERS_MISSING, ("the target has 0 replicas",)),
     "a rebalance that does not end": Expected(rebalances, Cause.REBALANCING, ("has been rebalancing for",)),
+    "rebalances again and again": Expected(
+        rebalances_again_and_again, Cause.REBALANCING, ("again and again, the group was rebalancing for",), Confidence.MEDIUM
+    ),
     "no partition moves": Expected(all_stand_still, Cause.GROUP_STALLED, ("8 of 8 partitions", "none of them moves")),
     "a partition stands still": Expected(one_stands_still, Cause.PARTITION_STALLED, ("orders-3:", "none is committed")),
     "an open transaction": Expected(a_transaction_stays_open, Cause.TRANSACTION_OPEN, ("orders-3: a transaction is open",)),

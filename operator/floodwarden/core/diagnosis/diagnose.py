@@ -18,6 +18,7 @@ from floodwarden.core.decide import MISSING_AFTER, REBALANCE_LIMIT, Decision
 from floodwarden.core.diagnosis.balance import Balance, balance
 from floodwarden.core.diagnosis.behind import behind
 from floodwarden.core.diagnosis.cause import CONCLUDED, NO_CAUSE, NOTHING, Cause, Confidence, Finding
+from floodwarden.core.diagnosis.unrest import RESTLESS
 from floodwarden.core.diagnosis.usual import KNOWN_AFTER
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory, Phase
@@ -154,20 +155,28 @@ def _pods_say(pods: tuple[Pod, ...], target: Target, doing: str) -> str:
 
 
 def _members(case: Case) -> Answer:
+    """What the group itself tells: it rebalances for long or again and again, or there is nobody in it."""
     since, phase, target = case.memory.unstable_since, case.seen.phase, case.target
-    if since is None or phase in (None, GroupPhase.STABLE) or target is None:
+    lasted = case.now - since if since is not None else 0.0
+    if phase in (GroupPhase.STABLE, GroupPhase.REBALANCING):
+        return _rebalances(case.memory, lasted, now=phase is GroupPhase.REBALANCING)
+    if phase is None or since is None or target is None:
         return None
-    lasted = case.now - since
-    if phase is GroupPhase.REBALANCING:
-        if lasted < REBALANCES_FOR:
-            return Patience.WAIT
-        sure = Confidence.HIGH if lasted >= REBALANCE_LIMIT else Confidence.MEDIUM
-        return Finding(Cause.REBALANCING, f"the group has been rebalancing for {lasted:.0f} s and consumes nothing", sure)
     if lasted < MISSING_AFTER:
         return Patience.WAIT
     ready = "" if target.ready is None else f", {target.ready} ready"
     text = f"no member in the group for {lasted:.0f} s, although there are {_count(target.replicas, 'replica')}{ready}"
     return Finding(Cause.CONSUMERS_MISSING, text)
+
+
+def _rebalances(memory: Memory, lasted: float, *, now: bool) -> Answer:
+    if now and lasted >= REBALANCES_FOR:
+        sure = Confidence.HIGH if lasted >= REBALANCE_LIMIT else Confidence.MEDIUM
+        return Finding(Cause.REBALANCING, f"the group has been rebalancing for {lasted:.0f} s and consumes nothing", sure)
+    if memory.unrest is not None and memory.unrest.share >= RESTLESS:
+        text = f"again and again, the group was rebalancing for {memory.unrest.share:.0%} of the last minutes"
+        return Finding(Cause.REBALANCING, text, Confidence.MEDIUM)
+    return Patience.WAIT if now else None
 
 
 def _standing(case: Case) -> Answer:

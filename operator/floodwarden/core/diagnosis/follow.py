@@ -12,6 +12,7 @@ from floodwarden.core.conditions import Conditions, Notice, Type
 from floodwarden.core.decide import Decision
 from floodwarden.core.diagnosis.cause import Cause
 from floodwarden.core.diagnosis.diagnose import Case, diagnose
+from floodwarden.core.diagnosis.unrest import unrest
 from floodwarden.core.diagnosis.usual import learnt
 from floodwarden.core.diagnosis.verdict import cause_notice, judged
 from floodwarden.core.history import History
@@ -32,8 +33,9 @@ def follow_cause(
 ) -> tuple[Memory, Notice | None]:
     """The memory with the usual level and the verdict as they are after this sweep, and the Event where the cause changed."""
     usual = learnt(memory.usual, policy, seen, target.replicas if target else None, decision.over, now)
-    if usual is not memory.usual:
-        memory = replace(memory, usual=usual)
+    restless = unrest(memory.unrest, seen, now)
+    if usual is not memory.usual or restless is not memory.unrest:
+        memory = replace(memory, usual=usual, unrest=restless)
     verdict, stalled = memory.verdict, shown[Type.STALLED]
     well = verdict is None or (verdict.told.cause is Cause.NONE and verdict.suspect is None)
     if well and decision.over is False and not stalled.status:
