@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from floodwarden.core.assess import assess
 from floodwarden.core.conditions import Condition, Type
 from floodwarden.core.decide import Decision
+from floodwarden.core.diagnosis.case import Case
 from floodwarden.core.diagnosis.cause import NOTHING, Cause, Confidence, Finding, Verdict
-from floodwarden.core.diagnosis.diagnose import Case, diagnose
+from floodwarden.core.diagnosis.diagnose import diagnose
 from floodwarden.core.diagnosis.verdict import judged
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory

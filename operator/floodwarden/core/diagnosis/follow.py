@@ -10,8 +10,9 @@ from dataclasses import replace
 from floodwarden.core.assess import Assessment
 from floodwarden.core.conditions import Conditions, Notice, Type
 from floodwarden.core.decide import Decision
+from floodwarden.core.diagnosis.case import Case
 from floodwarden.core.diagnosis.cause import Cause
-from floodwarden.core.diagnosis.diagnose import Case, diagnose
+from floodwarden.core.diagnosis.diagnose import diagnose
 from floodwarden.core.diagnosis.unrest import unrest
 from floodwarden.core.diagnosis.usual import learnt
 from floodwarden.core.diagnosis.verdict import cause_notice, judged
