@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from floodwarden.core.conditions import LOST_AFTER
-from floodwarden.core.diagnosis.cause import Cause, Confidence
+from floodwarden.core.diagnosis.cause import Cause, Confidence, Finding, Verdict
+from floodwarden.core.diagnosis.usual import Level, Usual
 from floodwarden.core.observation import Offsets, Reading, Unknown, UnknownReason
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Pod, PodTrouble
@@ -317,6 +318,19 @@ def test_a_rise_that_is_even_is_no_skew() -> None:
     """Of two partitions one has half of the backlog at any time: that alone says nothing of keys."""
     world = well(step_shaped(60, 400, TROUBLE_AT, 10_000, 2), partitions=2)
     assert Diagnosed(world).run(ENDS).story == [Cause.NONE, Cause.PRODUCTION_ROSE]
+
+
+def test_a_replay_outlives_the_process() -> None:
+    """Who starts in the middle of one has not seen offsets go back: by the status it stays a replay until all is read, also where
+    more arrives, of which nobody can tell any more how much of the backlog it is."""
+    usual = Usual({"orders": Level(60.0, 60.0, 900.0)}, 950.0, 30.0, 2)
+    verdict = Verdict(Finding(Cause.REPLAYED, "2,000 of 2,100 messages"), 960.0, 1000.0)
+    world = well(step_shaped(0, 400, 0, 60, 8), limits={"max_replicas": 8})
+    world.ends = [300.0] * 8
+    world.memory = replace(MEASURED, usual=usual, verdict=verdict, over_since=955.0)
+    told = Diagnosed(world).run(300)
+    assert told.story == [Cause.REPLAYED, Cause.NONE]
+    assert told.events == []
 
 
 def test_a_reading_is_lost_only_after_a_while() -> None:
