@@ -151,7 +151,7 @@ def test_a_replay_is_no_rise_of_production(stories: Stories) -> None:
 def test_an_open_transaction(stories: Stories, kafka: RealKafka) -> None:
     """A group that reads committed messages (librdkafka's default) stands where one is open, and goes on once that has ended."""
     shop, stream = stories.held.shop, stories.held.stream
-    with Transaction(kafka, shop.topic, 0, 1, 2, 3):
+    with Transaction(kafka, shop.topic, 0, 1, 2, 3, timeout=300.0):
         cause = await_cause(shop, "TransactionOpen", within=120)
         assert "a transaction is open" in cause["message"]
     stream.rate = 0.0
