@@ -371,6 +371,8 @@ def test_a_cause_lasts_until_the_backlog_is_gone() -> None:
     told = Diagnosed(world).run(500)
     assert told.story == [Cause.NONE, Cause.PRODUCTION_ROSE, Cause.NONE]
     assert [notice.reason for _, notice in told.events] == [Reason.PRODUCTION_ROSE]
+    # Nor do its numbers fade while it drains: they are those of the rise, brought up to date once.
+    assert len({finding.message for _, finding in told.causes if finding.cause is Cause.PRODUCTION_ROSE}) <= 2
     ended = next(at for at, finding in told.causes if at > TROUBLE_AT + 100 and finding.cause is Cause.NONE)
     assert ended > TROUBLE_AT + 60
 

@@ -158,11 +158,13 @@ _QUESTIONS: Final[tuple[Callable[[Case], Answer], ...]] = (
 
 
 def _may_follow(case: Case, found: Finding) -> bool:
-    """Whether a conclusion may replace what is told: only while the backlog grows, and only by one that is as sure."""
-    if case.told in NO_CAUSE or case.told is found.cause:
+    """Whether a conclusion may replace what is told, or its numbers: only while the backlog grows, and one that is as sure."""
+    if case.told in NO_CAUSE:
         return True
     produced, consumed = case.seen.produced, case.seen.consumed
     grows = produced is not None and consumed is not None and produced > consumed
+    if case.told is found.cause:
+        return grows
     enough = (Confidence.HIGH, Confidence.MEDIUM) if case.told in CONCLUDED else (Confidence.HIGH,)
     return grows and found.confidence in enough
 
