@@ -148,7 +148,7 @@ def test_invalid_manifest(spec: dict[str, Any], says: str) -> None:
 
 def test_unknown_fields_are_ignored() -> None:
     """What a newer version has written does not hinder this one."""
-    assert BacklogPolicy.parse({**policy(throttle={"when": "Always"}), "status": {"cause": "Spike"}}).spec.mode is Mode.ENFORCE
+    assert BacklogPolicy.parse({**policy(throttle={"when": "Always"}), "status": {"mood": "Calm"}}).spec.mode is Mode.ENFORCE
 
 
 def test_models_are_immutable() -> None:

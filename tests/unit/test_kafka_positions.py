@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kafka.protocol.consumer import ListOffsetsResponse, OffsetFetchResponse
 
 from floodwarden.brokers.kafka import protocol
-from floodwarden.brokers.kafka.positions import OffsetFetchAnswer, Positions
+from floodwarden.brokers.kafka.positions import ListOffsetsAnswer, OffsetFetchAnswer, Positions
 
 Fetched = OffsetFetchResponse.OffsetFetchResponseGroup
 Listed = ListOffsetsResponse.ListOffsetsTopicResponse
@@ -137,6 +137,18 @@ def test_what_did_not_move_is_the_same_object() -> None:
     assert isinstance(after, OffsetFetchAnswer)
     assert [now is was for was, now in zip(before.groups, after.groups, strict=True)] == [True, False, True]
     assert after.groups[1].topics[0].partitions[0].committed_offset == 6
+
+
+def test_last_stable_offsets_do_not_push_ends_out() -> None:
+    """They are asked for now and then only: the ends of the sweep before stay what they were."""
+    positions, ends = Positions(), listed({"orders": [(7, 0)]})
+    stable = asked(protocol.list_offsets({"orders": [0]}, protocol.LATEST, isolation=protocol.READ_COMMITTED), 9)
+    before = positions.read(LIST, ends)
+    assert positions.read(stable, listed({"orders": [(4, 0)]})) is not None
+    after = positions.read(LIST, ends)
+    assert isinstance(before, ListOffsetsAnswer)
+    assert isinstance(after, ListOffsetsAnswer)
+    assert after.topics[0] is before.topics[0]
 
 
 def test_groups_in_another_order_are_not_mixed_up() -> None:

@@ -15,9 +15,10 @@ from pydantic import Field
 from floodwarden.api.durations import Duration, DurationRange
 from floodwarden.api.resource import ApiModel, Column, Definition, Resource
 from floodwarden.api.rules import Rule, Rules, validated_by
-from floodwarden.api.shared import Conditions, Count, NamedOnes, ObjectName, Rate, Seconds, Timestamp
+from floodwarden.api.shared import MAX_NAMED, Conditions, Count, NamedOnes, ObjectName, Rate, Seconds, Timestamp
 from floodwarden.api.subscription import BrokerRef, SubscriptionSpec
 from floodwarden.core.capabilities import Capability
+from floodwarden.core.diagnosis.cause import Cause, Confidence
 from floodwarden.core.memory import Basis, Phase
 from floodwarden.core.observation import Subscription
 from floodwarden.core.policy import Policy
@@ -235,6 +236,46 @@ class Blocked(ApiModel):
     """Messages per second consumed when it began."""
 
 
+class CauseStatus(ApiModel):
+    """Why messages wait. It survives a restart of Floodwarden."""
+
+    type: Cause
+    """The cause in one word; the reference page lists what each means and what to do."""
+    message: Annotated[str, Field(max_length=32768)]
+    """The numbers that speak for it, in a sentence."""
+    confidence: Confidence
+    """How sure that is. High: brokers or the API server say it themselves, or rates leave no doubt. Low: only a guess, or the
+    usual level has hardly been watched. Medium: whatever lies between."""
+    since: Timestamp
+    """Since when it has been the cause."""
+
+
+class TopicUsual(ApiModel):
+    """What usually arrives in one topic."""
+
+    topic: str
+    """Its name, or that of a queue."""
+    produced: Rate
+    """Messages per second, over the last quarter of an hour in which all was well."""
+    lately: Rate
+    """The same over the last minutes of it."""
+    watched: Duration
+    """For how long that was watched."""
+
+
+class UsualStatus(ApiModel):
+    """What is usual while nothing waits too long. It is not learnt from a backlog, and survives a restart of Floodwarden."""
+
+    at: Timestamp
+    """When it was learnt last."""
+    topics: Annotated[tuple[TopicUsual, ...], Field(max_length=MAX_NAMED)] = ()
+    """What arrives, of the busiest topics."""
+    per_replica: Rate | None = None
+    """Messages per second that each replica consumed."""
+    replicas: Count
+    """How many replicas those were."""
+
+
 class BacklogPolicyStatus(ApiModel):
     """What Floodwarden sees and does. Only Floodwarden writes it."""
 
@@ -262,6 +303,10 @@ class BacklogPolicyStatus(ApiModel):
     """Set while steps up are not tried, because the last one did not help."""
     over_since: Timestamp | None = None
     """Since when the lag has been over its limit."""
+    cause: CauseStatus | None = None
+    """Why messages wait. Absent while the lag is within its limit and nothing stands still."""
+    usual: UsualStatus | None = None
+    """What usually arrives and is consumed, which a backlog is held against. Written together with the rest."""
     ceiling_told: bool | None = None
     """Set once it has been told since then that more replicas would not help."""
     gaps: Annotated[tuple[str, ...], Field(max_length=16)] = ()
@@ -291,6 +336,7 @@ class BacklogPolicy(Resource):
             Column("Ceiling", "integer", ".status.replicas.ceiling", "Most replicas that can help"),
             Column("State", "string", ".status.state", "The state in one word"),
             Column("Age", "date", ".metadata.creationTimestamp", "Time since it was created"),
+            Column("Cause", "string", ".status.cause.type", "Why messages wait", wide=True),
             Column("Group", "string", ".spec.subscription.group", "Consumer group", wide=True),
             Column("Target", "string", ".spec.consumers.targetRef.name", "What is scaled", wide=True),
             Column("Broker", "string", ".spec.brokerRef.name", "MessageBroker", wide=True),

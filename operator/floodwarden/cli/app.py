@@ -17,6 +17,7 @@ from floodwarden.cli.check import check
 from floodwarden.cli.explain import explain
 from floodwarden.cli.logs import configure
 from floodwarden.cli.simulate import simulate
+from floodwarden.cli.top import top
 from floodwarden.cluster.client import ClusterConfigError
 from floodwarden.cluster.leases import own_namespace
 from floodwarden.handlers.process import run as run_process
@@ -105,6 +106,7 @@ def run(
 app.command()(simulate)
 app.command()(check)
 app.command()(explain)
+app.command()(top)
 
 
 @app.command("version")

@@ -1,34 +1,65 @@
-"""``floodwarden explain``: what a setting is for, why it matters, what it costs and which loss it prevents."""
+"""``floodwarden explain``: what a setting is for and which loss it prevents; or why a BacklogPolicy has a backlog."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Annotated, Final
 
 import typer
 
-from floodwarden.cli.files import WRONG
+from floodwarden.cli.files import WRONG, wrong
+from floodwarden.cli.live.cluster import NotTold, told_about_now
+from floodwarden.cli.live.story import story
+from floodwarden.cli.telling import telling
+from floodwarden.cluster.client import current_namespace
 from floodwarden.core.delivery.settings import EXPLAINED, Explained, explained
 from floodwarden.core.text import plain
 
 NAME_BYTES: Final = 200
+KINDS: Final = frozenset({"backlogpolicy", "backlogpolicies", "fwbp"})
 NOT_NAMED: Final = "nowhere: it follows from what is asked for, and is only told"
 
 
 def explain(
-    setting: Annotated[
-        str | None, typer.Argument(help="A setting as brokers or a DeliveryPolicy name it; without it all are listed.")
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SETTING | backlogpolicy/NAME]",
+            help="A setting as brokers or a DeliveryPolicy name it, or a BacklogPolicy; without it settings are listed.",
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", help="The BacklogPolicy's namespace.", show_default="that of the kubeconfig's context"),
     ] = None,
 ) -> None:
-    """Explain a setting that keeps messages from being lost: what it does, why it matters, what it costs."""
-    if setting is None:
+    """Explain a setting that keeps messages from being lost: what it does, why it matters, what it costs.
+
+    Or tell why a BacklogPolicy has a backlog (backlogpolicy/NAME), as it is in the cluster that KUBECONFIG names.
+    """
+    words = what or []
+    kind, _, name = words[0].partition("/") if len(words) == 1 else (words[0], "", words[1]) if len(words) == 2 else ("", "", "")
+    if name and kind.lower() in KINDS:
+        typer.echo(_story(name, namespace))
+    elif not words:
         typer.echo(listing())
-        return
-    found = explained(setting)
-    if found is None:
-        typer.echo(f"floodwarden: {unknown(setting)}", err=True)
+    elif name or len(words) > 2:
+        raise wrong(" ".join(words), "give a setting, or a BacklogPolicy as backlogpolicy/NAME")
+    elif (found := explained(words[0])) is not None:
+        typer.echo(explanation(found))
+    else:
+        typer.echo(f"floodwarden: {unknown(words[0])}", err=True)
         raise typer.Exit(WRONG)
-    typer.echo(explanation(found))
+
+
+def _story(name: str, namespace: str | None) -> str:
+    try:
+        with telling(f"asking the API server about BacklogPolicy {name}"):
+            policy, events = told_about_now(namespace or current_namespace(), name)
+    except NotTold as error:
+        raise wrong(f"backlogpolicy/{name}", str(error)) from None
+    return story(policy, events, datetime.now(UTC))
 
 
 def listing() -> str:

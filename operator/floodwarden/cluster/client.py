@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_incluster_config, load_kube_config
+
+from floodwarden.cluster.leases import own_namespace
 
 POOL_SIZE = 20  # connections to the API server; further requests wait for one
 
@@ -48,6 +50,18 @@ async def connect() -> ApiClient:
         raise ClusterConfigError(f"the cluster configuration cannot be used: {error}; check KUBECONFIG") from error
     client.user_agent = f"floodwarden/{version('floodwarden')}"
     return client
+
+
+def current_namespace() -> str:
+    """The namespace that kubectl would take: of the kubeconfig's current context, of the pod's own where there is none."""
+    files = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    if not _any_exists(files):
+        return own_namespace()
+    try:
+        _, active = list_kube_config_contexts(config_file=files)  # type: ignore[no-untyped-call]
+        return str(active["context"].get("namespace") or "default")
+    except (ConfigException, KeyError, TypeError):
+        return "default"  # what is wrong with the file is told by whoever connects
 
 
 async def _from_kubeconfig(configuration: Configuration, files: str) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from floodwarden.cluster.discovery import Discovery, Served
+from floodwarden.cluster.pods import pod_of
 from floodwarden.cluster.rest import FIELD_MANAGER, ApiError, Failure, Rest, parse, path
-from floodwarden.core.target import Target, TargetProblem, TargetProblemReason, TargetRef
+from floodwarden.core.target import Pod, Target, TargetProblem, TargetProblemReason, TargetRef
 
 
 class ScaleClient:
@@ -22,9 +23,9 @@ class ScaleClient:
         self._discovery = Discovery(rest)
 
     async def read(self, ref: TargetRef, *, pods: bool = False) -> Target | TargetProblem:
-        """The target as it is now: one small GET, and with ``pods`` one list of its pods for ``ready``.
+        """The target as it is now: one small GET, and with ``pods`` one list of its pods.
 
-        ``ready`` counts pods that are Ready and not being deleted; it stays None where the scale names no selector
+        Pods that are being deleted do not count. ``pods`` and ``ready`` stay None where the scale names no selector
         (a CRD without labelSelectorPath), because without one it is not known whose pods to count. The list comes from
         the API server's cache and may be a moment behind.
         """
@@ -33,7 +34,7 @@ class ScaleClient:
             if isinstance(scale, TargetProblem):
                 return scale
             selector = _selector(scale)
-            return _target(scale, ready=await self._ready(ref.namespace, selector) if pods and selector else None)
+            return _target(scale, await self._pods(ref.namespace, selector) if pods and selector else None)
         except ApiError as error:
             return _problem(ref, error)
 
@@ -57,7 +58,7 @@ class ScaleClient:
             scale = await self._scale(ref, "PUT", body, query={"fieldManager": FIELD_MANAGER})
         except ApiError as error:
             return _problem(ref, error)
-        return scale if isinstance(scale, TargetProblem) else _target(scale, ready=None)
+        return scale if isinstance(scale, TargetProblem) else _target(scale, None)
 
     async def _scale(
         self, ref: TargetRef, method: str, body: Any = None, query: dict[str, str] | None = None
@@ -92,10 +93,10 @@ class ScaleClient:
         where = path(ref.api_version, "namespaces", ref.namespace, served.plural, ref.name, "scale")
         return parse(await self._rest.send(method, where, query=query, body=body))
 
-    async def _ready(self, namespace: str, selector: str) -> int:
+    async def _pods(self, namespace: str, selector: str) -> tuple[Pod, ...]:
         where = path("v1", "namespaces", namespace, "pods")
         pods = await self._rest.get(where, labelSelector=selector, resourceVersion="0")
-        return sum(_is_ready(pod) for pod in pods.get("items", []))
+        return tuple(pod_of(pod) for pod in pods.get("items") or [] if "deletionTimestamp" not in pod["metadata"])
 
 
 def _selector(scale: dict[str, Any]) -> str:
@@ -103,21 +104,15 @@ def _selector(scale: dict[str, Any]) -> str:
     return selector
 
 
-def _target(scale: dict[str, Any], *, ready: int | None) -> Target:
+def _target(scale: dict[str, Any], pods: tuple[Pod, ...] | None) -> Target:
     return Target(
         uid=scale["metadata"]["uid"],
         replicas=scale["spec"].get("replicas", 0),  # the API server leaves a zero out
         selector=_selector(scale),
         resource_version=scale["metadata"]["resourceVersion"],
-        ready=ready,
+        ready=None if pods is None else sum(pod.ready for pod in pods),
+        pods=pods,
     )
-
-
-def _is_ready(pod: dict[str, Any]) -> bool:
-    if "deletionTimestamp" in pod["metadata"]:
-        return False
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _problem(ref: TargetRef, error: ApiError) -> TargetProblem:

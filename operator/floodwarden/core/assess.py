@@ -36,7 +36,8 @@ class PartitionLoad(NamedTuple):
     """What one partition asks for: lag in messages and in seconds, arrivals in messages per second.
 
     ``seconds`` is only a lower bound unless ``aged``: where what waits is older than all that has been seen. ``doubtful`` is
-    what may turn out to be ``stalled``: it has stood still for a while in which others moved.
+    what may turn out to be ``stalled``: it has stood still for a while in which others moved. ``held`` is how many positions lie
+    between the group and a transaction that is open; None where none is, or nobody asked.
     """
 
     partition: Partition
@@ -46,6 +47,7 @@ class PartitionLoad(NamedTuple):
     arrival: float
     stalled: bool
     doubtful: bool = False
+    held: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def assess(reading: Reading | Unknown, history: History, now: float, caution: Ga
     rated = history.sweeps[-1] if sampled and history.sweeps else now
     gaps = tuple(_gaps(reading, history, now))
     positions = ((p, o, _position(o)) for p, o in known.items())
-    loads = tuple(_load(p, o.end, position, history, group, now, rated) for p, o, position in positions if position is not None)
+    loads = tuple(_load(p, o, position, history, group, now, rated) for p, o, position in positions if position is not None)
     surge = history.surge()
     lag = sum(load.lag for load in loads) if loads else None
     seconds = max((load.seconds for load in loads), default=None)
@@ -168,9 +170,9 @@ def _position(offsets: Offsets) -> int | None:
 
 
 def _load(
-    partition: Partition, end: int, position: int, history: History, group: Group | None, now: float, rated: float
+    partition: Partition, offsets: Offsets, position: int, history: History, group: Group | None, now: float, rated: float
 ) -> PartitionLoad:
-    lag = end - position
+    lag = offsets.end - position
     track = history.tracks[partition]
     seconds, aged = _seconds(track, position, lag, now)
     doubtful = lag > 0 and _stalled(partition, position, history, group, now, DOUBT_AFTER, DOUBT_GAPS)
@@ -182,7 +184,13 @@ def _load(
         arrival=max(0.0, track.end.rate(rated - SMOOTH_WINDOW, rated) or 0.0),
         stalled=doubtful and _stalled(partition, position, history, group, now, STALL_AFTER, STALL_GAPS),
         doubtful=doubtful,
+        held=_held(offsets, position),
     )
+
+
+def _held(offsets: Offsets, position: int) -> int | None:
+    stable = offsets.stable
+    return stable - position if stable is not None and position <= stable < offsets.end else None
 
 
 def _members(

@@ -15,20 +15,38 @@ SMOOTH_WINDOW = 10.0  # seconds over which a steady rate is taken
 
 
 class Track:
-    """Positions of one partition over time."""
+    """Positions of one partition over time.
 
-    __slots__ = ("committed", "end")
+    ``old``: up to here messages were read before, or were there before the group read any; None before a commit was seen.
+    """
+
+    __slots__ = ("committed", "end", "old")
 
     def __init__(self) -> None:
         self.end = Series()
         self.committed = Series()
+        self.old: int | None = None
 
     def record(self, at: float, offsets: Offsets) -> None:
+        before = self.end.last
         self.end.add(at, offsets.end)
-        if offsets.committed is None:
+        committed = offsets.committed
+        if committed is None:
             self.committed.clear()
-        else:
-            self.committed.add(at, offsets.committed)
+            return
+        if self.old is None:
+            # With the first reading nothing is old; later it is the group's first commit, and all before was there already.
+            self.old = committed if before is None else max(committed, before)
+        elif committed > self.old or offsets.end < self.old:
+            self.old = committed
+        self.committed.add(at, committed)
+
+    @property
+    def again(self) -> int:
+        """Messages that are read once more, or late: the group was set back, or has just begun. Nobody produces them."""
+        if self.old is None or self.committed.last is None:
+            return 0
+        return max(0, self.old - self.committed.last)
 
 
 class History:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from floodwarden.core.diagnosis.cause import Verdict
+from floodwarden.core.diagnosis.unrest import Unrest
+from floodwarden.core.diagnosis.usual import Usual
 from floodwarden.core.observation import Partition
 from floodwarden.core.reasons import Reason
 
@@ -79,3 +82,6 @@ class Memory:
     hot: frozenset[Partition] = frozenset()  # where more arrives than one replica can carry
     ceiling_told: bool = False  # since the limit was passed: arrivals that just fill the ceiling would tell it again and again
     gap_reasons: frozenset[Reason] = frozenset()  # of the last sweep, so that an Event tells only what is new
+    unrest: Unrest | None = None  # how much of its time the group spends rebalancing
+    usual: Usual | None = None  # what usually arrives, learnt while all is well
+    verdict: Verdict | None = None  # why there is a backlog; None as long as there was none

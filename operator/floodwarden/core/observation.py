@@ -48,12 +48,14 @@ class Offsets(NamedTuple):
     """Positions in one partition, in messages.
 
     ``log_start`` is the first offset still stored, ``end`` the high watermark (the offset the next message gets), and
-    ``committed`` the next offset the group will read, or None where the group has never committed.
+    ``committed`` the next offset the group will read, or None where the group has never committed. ``stable`` is the last
+    stable offset, where the first open transaction begins; None where nobody asked, or the broker has none.
     """
 
     log_start: int
     end: int
     committed: int | None
+    stable: int | None = None
 
 
 class GroupPhase(StrEnum):
@@ -97,10 +99,12 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to an adapter. ``members`` asks for the group's phase and members too, which costs more."""
+    """One question to an adapter. ``members`` asks for the group's phase and members too, which costs more; ``stable`` for the
+    last stable offsets, which brokers without transactions do not have."""
 
     subscription: Subscription
     members: bool = False
+    stable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,16 @@ class Reason(StrEnum):
     GROUP_STALLED = "GroupStalled"
     CONSUMERS_MISSING = "ConsumersMissing"
 
+    # Why a backlog grows, where it is not one of the above
+    PRODUCTION_ROSE = "ProductionRose"
+    CONSUMPTION_FELL = "ConsumptionFell"
+    CONSUMERS_CRASHING = "ConsumersCrashing"
+    CONSUMERS_UNSCHEDULABLE = "ConsumersUnschedulable"
+    SKEWED = "Skewed"
+    DOWNSTREAM_SLOW = "DownstreamSlow"
+    REPLAYED = "Replayed"
+    NOT_KNOWN = "NotKnown"
+
     # What an audit of settings found and did
     NOT_COMPLIANT = "NotCompliant"
     VIOLATION = "Violation"
@@ -191,7 +201,15 @@ ADVICE: Mapping[Reason, str] = {
     "Look at the consumer's log; skip or dead-letter the message. More pods would not help.",
     Reason.PARTITION_HOT: "One partition gets more than one replica can carry. Choose a better key or add partitions. More pods would not help.",
     Reason.GROUP_STALLED: "No partition moves although the group has members: the consumers or what is behind them stand still. Look at their logs, and at what they call.",
-    Reason.CONSUMERS_MISSING: "The target's pods are ready but the group has no members. Check group id, topic and broker of the consumer.",
+    Reason.CONSUMERS_MISSING: "The group has no members, or too few of the target's pods are ready. Check that they start, and group id, topic and broker of the consumer.",
+    Reason.PRODUCTION_ROSE: "More arrives than usually does; the message says where and how much. Scaling answers it; where that is not enough, look at who produces.",
+    Reason.CONSUMPTION_FELL: "As much arrives as usually does, but less of it is consumed. Look at the consumers' logs, at their CPU limits, and at what they call.",
+    Reason.CONSUMERS_CRASHING: "Consumers end again and again. Look at the log of the container before (kubectl logs --previous). More pods would not help.",
+    Reason.CONSUMERS_UNSCHEDULABLE: "Pods find no node: add nodes, lower their requests, or lower maxReplicas. The message has the scheduler's words.",
+    Reason.SKEWED: "Most of the backlog is in one partition, which gets clearly more than the others. Choose a better key. More pods would not help.",
+    Reason.DOWNSTREAM_SLOW: "More replicas consumed no more: the bottleneck is behind the consumers (database, API, lock). Relieve it.",
+    Reason.REPLAYED: "The group's offsets were set back, or it has just begun: what it reads was produced long ago. Nothing to do, unless nobody meant it.",
+    Reason.NOT_KNOWN: "The cause of the backlog is not known: the message says what is missing to tell it.",
     Reason.AUDITING: "Settings are compared with what brokers and topics really do. Nothing to do.",
     Reason.COMPLIANT: "Everything that was found is as the policy asks for. Nothing to do.",
     Reason.NOT_COMPLIANT: "Settings differ from what the policy asks for. status.violations lists them, each with what becomes of it.",

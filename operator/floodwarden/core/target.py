@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,30 @@ class TargetRef:
         return f"{self.kind}/{self.name}"
 
 
+class PodTrouble(StrEnum):
+    """Why a pod does not work, where the API server says it."""
+
+    CRASHING = "Crashing"  # its containers end again and again
+    UNSCHEDULABLE = "Unschedulable"  # no node takes it
+
+
+class Pod(NamedTuple):
+    """One pod of a target. ``ip`` is where its members of a group come from; empty before it has one."""
+
+    name: str
+    ip: str
+    ready: bool
+    trouble: PodTrouble | None = None
+    detail: str = ""  # in the API server's words: the last exit code, or what no node had
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A target as last read.
 
     ``replicas`` is what its spec asks for, ``ready`` the pods that are Ready (None where nobody asked),
     ``resource_version`` that of the scale subresource: a write that names it fails if anything changed since.
+    ``pods`` are those that are not being deleted, None where nobody asked.
     """
 
     uid: str
@@ -35,6 +54,11 @@ class Target:
     selector: str
     resource_version: str
     ready: int | None = None
+    pods: tuple[Pod, ...] | None = None
+
+    def in_trouble(self, trouble: PodTrouble) -> tuple[Pod, ...]:
+        """The pods that do not work for this reason; none where nobody asked."""
+        return tuple(pod for pod in self.pods or () if pod.trouble is trouble)
 
 
 class TargetProblemReason(StrEnum):

@@ -20,6 +20,8 @@ from floodwarden.core.assess import Assessment, Gap
 from floodwarden.core.decide import Decision
 from floodwarden.core.delivery.story import Audited
 from floodwarden.core.delivery.violations import Action
+from floodwarden.core.diagnosis.cause import Cause
+from floodwarden.core.memory import Memory
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from floodwarden.sweep.store import Key
@@ -38,6 +40,7 @@ class _Shown:
     gauges: dict[Gauge, Gauge] = field(default_factory=dict)  # the series of each gauge that has a value
     decisions: dict[Reason, Counter] = field(default_factory=dict)
     state: Reason | None = None
+    cause: Cause | None = None
 
 
 class Metrics:
@@ -71,6 +74,12 @@ class Metrics:
             "floodwarden_policy_state",
             "1 for the policy's State, a reason of the reference.",
             (*_POLICY, "state"),
+            registry=self.registry,
+        )
+        self._cause = Gauge(
+            "floodwarden_policy_cause",
+            "1 for why messages of the policy wait: a cause of the reference, or None.",
+            (*_POLICY, "cause"),
             registry=self.registry,
         )
         self._decisions = Counter("floodwarden_decisions", "Decisions by reason.", (*_POLICY, "reason"), registry=self.registry)
@@ -144,9 +153,10 @@ class Metrics:
         leader.set_function(leading)
 
     def policy(
-        self, key: Key, state: Reason, seen: Assessment, decision: Decision, capacity: float | None, target: Target | None
+        self, key: Key, state: Reason, seen: Assessment, decision: Decision, memory: Memory, target: Target | None
     ) -> None:
         """Everything that one decision says of a policy. ``state`` is the word of the State column."""
+        capacity = memory.capacity.per_replica if memory.capacity else None
         known = seen.lag is not None
         values = (
             seen.lag,
@@ -169,6 +179,9 @@ class Metrics:
                 _set(gauge, shown.gauges, key, value)
         if state is not shown.state:
             self._set_state(key, shown, state)
+        cause = memory.verdict.told.cause if memory.verdict is not None else Cause.NONE
+        if cause is not shown.cause:
+            self._set_cause(key, shown, cause)
         self.decided(key, decision.reason)
 
     def decided(self, key: Key, reason: Reason) -> None:
@@ -224,6 +237,7 @@ class Metrics:
         for gauge in self._gauges:
             _set(gauge, shown.gauges, key, None)
         self._set_state(key, shown, None)
+        self._set_cause(key, shown, None)
         for counter in (self._decisions, self._steps):
             counter.remove_by_labels({"namespace": key.namespace, "policy": key.name})
 
@@ -252,6 +266,14 @@ class Metrics:
         if state is not None:
             self._state.labels(key.namespace, key.name, state.value).set(1)
         shown.state = state
+
+    def _set_cause(self, key: Key, shown: _Shown, cause: Cause | None) -> None:
+        """Likewise."""
+        if shown.cause is not None:
+            self._cause.remove(key.namespace, key.name, shown.cause.value)
+        if cause is not None:
+            self._cause.labels(key.namespace, key.name, cause.value).set(1)
+        shown.cause = cause
 
 
 def _set(gauge: Gauge, shown: dict[Gauge, Gauge], key: Key, value: float | None) -> None:

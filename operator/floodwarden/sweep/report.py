@@ -24,6 +24,7 @@ from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from floodwarden.core.text import plain
 from floodwarden.sweep import clock
+from floodwarden.sweep.causes import cause_of, usual_from, usual_of, verdict_from
 
 MESSAGE_BYTES = 1024
 NUMBERS_EVERY = 5.0  # seconds between two writes while numbers change in substance
@@ -97,6 +98,8 @@ def status_of(
         last_step=_step(memory.step),
         blocked=_block(memory),
         over_since=_moment(memory.over_since),
+        cause=cause_of(memory.verdict),
+        usual=usual_of(memory.usual),
         ceiling_told=memory.ceiling_told or None,
         gaps=tuple(sorted(gap.reason.value for gap in seen.gaps)),
         conditions=to_api(shown, before, generation),
@@ -106,7 +109,10 @@ def status_of(
 def shows(
     policy: BacklogPolicy, shown: Conditions, seen: Assessment, decision: Decision, memory: Memory, target: Target | None
 ) -> tuple[object, ...]:
-    """All that ``status_of`` looks at: where it is as before, so is the status, which costs ten times as much to build."""
+    """All that ``status_of`` looks at: where it is as before, so is the status, which costs ten times as much to build.
+
+    What is usual moves on all the time, and is written together with something else.
+    """
     return (
         policy.metadata.generation,
         shown,
@@ -114,6 +120,7 @@ def shows(
         (seen.partitions, len(seen.loads), seen.gaps),
         (decision.stalled, decision.hot, decision.desired, decision.ceiling, decision.over, decision.eta),
         (memory.capacity, memory.step, memory.over_since, memory.ceiling_told),
+        (memory.verdict.told, memory.verdict.since) if memory.verdict is not None else None,
         (memory.blocked_until, memory.blocked_for, memory.blocked_throughput),
         target.replicas if target else None,
     )
@@ -190,6 +197,8 @@ def restore(policy: BacklogPolicy) -> Memory:
         step=_restored(last) if last and last.reason in known else None,
         replicas_seen=status.replicas.current if status.replicas else None,
         over_since=clock.monotonic(status.over_since) if status.over_since else None,
+        verdict=verdict_from(status.cause),
+        usual=usual_from(status.usual),
         unknown_since=_unknown_since(status.conditions),
         blocked_until=clock.now() + clock.until(blocked.until) if blocked else None,
         blocked_for=blocked.length.seconds if blocked else 0.0,
@@ -240,7 +249,7 @@ class WriteGate:
             return True
         if edited:
             return now - self._at >= NUMBERS_EVERY
-        if status == self._written:
+        if _without_usual(status) == _without_usual(self._written):
             return False
         if _numbers(status, limit) != self._numbers:
             return now - self._at >= NUMBERS_EVERY
@@ -267,7 +276,12 @@ def _kind(status: dict[str, Any]) -> Any:
         partitions.get("hot"),
         "capacity" in status,
         status.get("ceilingTold"),
+        status.get("cause", {}).get("type"),
     )
+
+
+def _without_usual(status: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if name != "usual"}
 
 
 def _numbers(status: dict[str, Any], limit: float) -> Any:

@@ -22,6 +22,7 @@ from floodwarden.cluster.status import StatusOutcome
 from floodwarden.core.assess import Assessment, Gap, assess
 from floodwarden.core.conditions import Condition, Notice, Type, conditions, notices, state, step_notice, told
 from floodwarden.core.decide import Decision, applied, decide
+from floodwarden.core.diagnosis.follow import follow_cause
 from floodwarden.core.follow import started_anew
 from floodwarden.core.history import History
 from floodwarden.core.memory import Memory
@@ -29,6 +30,7 @@ from floodwarden.core.observation import Query, Reading, Unknown
 from floodwarden.core.reasons import ADVICE, Reason
 from floodwarden.core.target import Owner, Target, TargetProblem, TargetProblemReason
 from floodwarden.sweep.binding import conflict, obstacle
+from floodwarden.sweep.hindered import gap_of, owners_gap, put_off, refused
 from floodwarden.sweep.ours import Ours
 from floodwarden.sweep.report import WriteGate, from_api, restore, shows, status_of, would
 from floodwarden.sweep.services import Services
@@ -66,6 +68,7 @@ class PolicyWatch:
         self._patience = self._paced(*LOOK_EVERY)
         self._quiet_for = self._paced(*QUIET_FOR)
         self._attend = True
+        self._standing = False  # whether a partition may stand still: then it is asked whether a transaction holds it
         self._refusal: tuple[Gap, float] | None = None  # of the last step, and until when it counts
         self._would = would(policy)  # what DryRun last told
         self._status_not_before = 0.0
@@ -92,7 +95,7 @@ class PolicyWatch:
     def query(self) -> Query:
         """What the next sweep should read."""
         self._take_newer()
-        return Query(self._policy.subscription, members=self._attend)
+        return Query(self._policy.subscription, members=self._attend, stable=self._standing)
 
     def accept(self, policy: BacklogPolicy, sweep_interval: float) -> None:
         """Go on with a changed spec, once the running sweep has ended; the same one, told every round, changes nothing."""
@@ -173,6 +176,7 @@ class PolicyWatch:
         if decision.replicas is not None and not self._policy.dry_run:
             decision, blocker = await self._act(decision, seen, at)
         self._attend = decision.attend or decision.replicas is not None
+        self._standing = any(load.doubtful for load in seen.loads)
         acted = self._memory is not decided
         still = seen.lag == 0 and blocker is None and caution is None and not self._attend and decision.reason in AT_REST
         self._quiet = (reading, decision.reason, at) if still and isinstance(reading, Reading) else None
@@ -214,12 +218,12 @@ class PolicyWatch:
 
     def _target_obstacle(self, at: float) -> Gap | None:
         if isinstance(self._target, TargetProblem):
-            return _gap(self._target)
+            return gap_of(self._target)
         owners = self._services.owners
         if self._policy.dry_run:
             return None  # it scales nothing, so it may look on while another controller does
         if owners.problem is not None:
-            return _owners_gap(owners.problem)
+            return owners_gap(owners.problem)
         owner = owners.owner_of(self._resource.target)
         if owner is not None:
             return conflict(self._resource, owner)
@@ -237,14 +241,14 @@ class PolicyWatch:
                 self._target = await self._services.scale.read(ref)
         if isinstance(owner, Owner):
             await self._services.owners.refresh()
-            return _refused(decision, conflict(self._resource, owner))
+            return refused(decision, conflict(self._resource, owner))
         if owner is not None:
-            return _refused(decision, _owners_gap(owner))
+            return refused(decision, owners_gap(owner))
         if isinstance(self._target, TargetProblem):
-            return _refused(decision, _gap(self._target))
+            return refused(decision, gap_of(self._target))
         assert self._target is not None
         if (self._target.uid, self._target.replicas) != (decided_on.uid, decided_on.replicas):
-            return _put_off(decision), None
+            return put_off(decision), None
         before, start = self._memory, decided_on.replicas
         self._memory = applied(before, decision, start, seen, at)
         # Until the write has answered, the next look at the target tells whether it was made.
@@ -252,10 +256,10 @@ class PolicyWatch:
         outcome = await self._write_intent(seen, decision, at)
         if outcome in (StatusOutcome.UNREACHABLE, StatusOutcome.CONFLICT):
             self._memory = before
-            return _refused(decision, Gap(Reason.API_SERVER_UNREACHABLE, "a step could not be written down, so it was not made"))
+            return refused(decision, Gap(Reason.API_SERVER_UNREACHABLE, "a step could not be written down, so it was not made"))
         if outcome is StatusOutcome.GONE or not self._current:  # the first to know that the policy was deleted is this write
             self._memory = before
-            return _put_off(decision), None
+            return put_off(decision), None
         self._looked_at = NEVER  # what was read says nothing any more, also where this is cancelled
         async with self._services.calls:
             written = await self._services.scale.write(ref, self._target, decision.replicas)
@@ -263,10 +267,10 @@ class PolicyWatch:
             if written.reason is not TargetProblemReason.UNREACHABLE:  # without an answer it may have been done
                 self._memory = before
             if written.reason is TargetProblemReason.CHANGED:
-                return _put_off(decision), None
+                return put_off(decision), None
             if written.reason in (TargetProblemReason.REFUSED, TargetProblemReason.FORBIDDEN):
-                self._refusal = _gap(written), at + RETRY_STEP
-            return _refused(decision, _gap(written))
+                self._refusal = gap_of(written), at + RETRY_STEP
+            return refused(decision, gap_of(written))
         self._target, self._looked_at = written, at
         self._memory = replace(self._memory, replicas_seen=written.replicas)
         _log.info(
@@ -289,9 +293,12 @@ class PolicyWatch:
             self._post(notice if ours else replace(notice, on_target=False))
         self._tell_added(seen)
         self._tell_step(decision)
-        self._memory = told(memory, self._shown, seen)
-        capacity = memory.capacity.per_replica if memory.capacity else None
-        self._services.metrics.policy(self.key, state(self._shown), seen, decision, capacity, self._known_target)
+        self._memory, cause = follow_cause(
+            self._policy, seen, self._history, self._known_target, decision, self._shown, told(memory, self._shown, seen), at
+        )
+        if cause is not None:
+            self._post(cause)
+        self._services.metrics.policy(self.key, state(self._shown), seen, decision, self._memory, self._known_target)
         self._write(seen, decision, at)
 
     def _tell_added(self, seen: Assessment) -> None:
@@ -364,24 +371,3 @@ class PolicyWatch:
     def _limit(self) -> float:
         """The limit that numbers of the lag are measured by: far below it they are alike."""
         return float(self._policy.max_messages or 1000)
-
-
-def _gap(problem: TargetProblem) -> Gap:
-    return Gap(Reason(problem.reason.value), problem.message)
-
-
-def _owners_gap(problem: TargetProblem) -> Gap:
-    """Why it is not known who else scales the target."""
-    if problem.reason is TargetProblemReason.FORBIDDEN:
-        return Gap(Reason.AUTOSCALERS_UNKNOWN, problem.message)
-    return _gap(problem)
-
-
-def _refused(decision: Decision, gap: Gap) -> tuple[Decision, Gap]:
-    """The step could not be made, and this is why."""
-    return replace(decision, replicas=None, reason=gap.reason, message=gap.message), gap
-
-
-def _put_off(decision: Decision) -> Decision:
-    """Somebody was faster: nothing is done now, and the next sweep sees what they did."""
-    return replace(decision, replicas=None, reason=Reason.TARGET_CHANGED, message=ADVICE[Reason.TARGET_CHANGED])

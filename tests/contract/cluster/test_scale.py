@@ -15,7 +15,7 @@ from floodhack.instance import CHECKOUT
 from floodwarden.cluster import discovery
 from floodwarden.cluster.rest import Rest
 from floodwarden.cluster.scale import ScaleClient
-from floodwarden.core.target import Target, TargetProblem, TargetProblemReason, TargetRef
+from floodwarden.core.target import PodTrouble, Target, TargetProblem, TargetProblemReason, TargetRef
 from tests.contract.cluster.conftest import Limited
 from tests.contract.cluster.eventually import eventually
 from tests.contract.cluster.manifests import (
@@ -248,6 +248,29 @@ async def test_pods_count_when_ready_and_not_on_their_way_out(scale: ScaleClient
 
     await eventually(read, lambda target: target.ready == 2)
     kubectl.run("patch", "pod", "d", "--type=merge", "-p", '{"metadata":{"finalizers":null}}', f"--namespace={namespace}")
+
+
+async def test_pods_that_do_not_work_say_why(scale: ScaleClient, kubectl: Kubectl, namespace: str) -> None:
+    """One that the scheduler finds no node for, in its words; and one whose container ends again and again."""
+    template = pod_template({"app": "billing"}, scheduler="default-scheduler")
+    template["spec"]["nodeSelector"] = {"none": "such"}
+    kubectl.apply(workload("Deployment", "billing", 1, template), namespace=namespace)
+    pod = {"apiVersion": "v1", "kind": "Pod", **pod_template({"app": "billing"})}
+    kubectl.apply({**pod, "metadata": {"name": "crashing", "labels": {"app": "billing"}}}, namespace=namespace)
+    ended = {"exitCode": 3, "reason": "Error"}
+    container = {"name": "main", "image": "none", "imageID": "", "ready": False, "restartCount": 4}
+    container |= {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
+    kubectl.write_status("pods", "crashing", {"containerStatuses": [container]}, namespace=namespace)
+
+    async def read() -> Target:
+        return found(await scale.read(deployment(namespace), pods=True))
+
+    target = await eventually(read, lambda target: all(target.in_trouble(trouble) for trouble in PodTrouble))
+    (homeless,), (crashing,) = target.in_trouble(PodTrouble.UNSCHEDULABLE), target.in_trouble(PodTrouble.CRASHING)
+    assert homeless.name.startswith("billing-")
+    assert "nodes are available" in homeless.detail
+    assert (crashing.name, crashing.detail) == ("crashing", "container main: Error, exit code 3")
+    assert target.ready == 0
 
 
 async def test_pods_of_a_node_become_ready(scale: ScaleClient, kubectl: Kubectl, namespace: str) -> None:

@@ -164,12 +164,21 @@ def _batch(topic: str, partition: int, transactional_id: str, producer: int, epo
 
 
 class Transaction:
-    """An open transaction with one message in each partition, dated ``age`` seconds back; aborted at the end of a ``with``."""
+    """An open transaction with one message in each partition, dated ``age`` seconds back.
 
-    def __init__(self, kafka: RealKafka, topic: str, *partitions: int, age: float = 0.0) -> None:
+    It is aborted at the end of a ``with``, and by the brokers ``timeout`` seconds after its begin.
+    """
+
+    def __init__(self, kafka: RealKafka, topic: str, *partitions: int, age: float = 0.0, timeout: float = 60.0) -> None:
         self.id = f"billing-{uuid4().hex[:8]}"
         self._open = True
-        self._producer = Producer({"bootstrap.servers": ",".join(kafka.bootstrap), "transactional.id": self.id})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": ",".join(kafka.bootstrap),
+                "transactional.id": self.id,
+                "transaction.timeout.ms": round(1000 * timeout),
+            }
+        )
         self._producer.init_transactions(60)
         self._producer.begin_transaction()
         for partition in partitions:

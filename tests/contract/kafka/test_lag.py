@@ -11,6 +11,7 @@ from tests.contract.cluster.eventually import eventually
 from tests.contract.kafka.conftest import Connect
 from tests.contract.kafka.looking import offsets_of, reading_of, settled, sweeping
 from tests.contract.kafka.real_kafka import NODES, RealKafka
+from tests.contract.kafka.real_transactions import Transaction
 
 
 async def test_agrees_with_kafkas_own_tool(kafka: RealKafka, broker: KafkaBroker, group: str) -> None:
@@ -133,6 +134,24 @@ async def test_committed_below_the_log_start(kafka: RealKafka, broker: KafkaBrok
     wanted.write_text(json.dumps({"version": 1, "partitions": [{"topic": topic, "partition": 0, "offset": 5}]}))
     kafka.tool("kafka-delete-records", "--offset-json-file", str(wanted))
     await eventually(look, lambda seen: offsets_of(seen, subscription) == {Partition(topic, 0): Offsets(5, 9, 2)})
+
+
+async def test_an_open_transaction_holds_the_last_stable_offset(kafka: RealKafka, broker: KafkaBroker, group: str) -> None:
+    """Told where it is asked for: where the transaction begins as long as it is open, then the end; else it is not read."""
+    topic = kafka.topic(partitions=2)
+    kafka.produce(topic, {0: 4, 1: 3})
+    kafka.commit(group, topic, {0: 4, 1: 1})
+    subscription = Subscription(group)
+    look = sweeping(broker, Query(subscription, stable=True))
+    with Transaction(kafka, topic, 0) as transaction:
+        kafka.produce(topic, {0: 2})
+        seen = offsets_of(await eventually(look, settled), subscription)
+        assert seen == {Partition(topic, 0): Offsets(0, 7, 4, 4), Partition(topic, 1): Offsets(0, 3, 1, 3)}
+        plain = offsets_of(await eventually(sweeping(broker, Query(subscription)), settled), subscription)
+        assert {offsets.stable for offsets in plain.values()} == {None}
+        transaction.commit()
+    ended = await eventually(look, lambda seen: offsets_of(seen, subscription)[Partition(topic, 0)].stable == 8)
+    assert offsets_of(ended, subscription)[Partition(topic, 0)] == Offsets(0, 8, 4, 8)
 
 
 async def test_requests_do_not_grow_with_groups(kafka: RealKafka, connect: Connect, group: str) -> None:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from floodwarden.cluster.secrets import SecretProblemReason
+from floodwarden.core.diagnosis.cause import Cause
 from floodwarden.core.observation import UnknownReason
 from floodwarden.core.reasons import ADVICE, Reason
 from floodwarden.core.target import TargetProblemReason
@@ -16,6 +17,11 @@ from floodwarden.core.target import TargetProblemReason
 def test_every_reason_of_the_adapters_is_in_the_list(other: type[UnknownReason]) -> None:
     """Conditions are made from adapters' reasons by their value."""
     assert {one.value for one in other} <= {one.value for one in Reason}
+
+
+def test_every_cause_of_a_backlog_is_in_the_list() -> None:
+    """Their Events are posted by their name, and the reference explains them; that there is none needs no explanation."""
+    assert {cause.value for cause in Cause if cause is not Cause.NONE} <= {reason.value for reason in Reason}
 
 
 def test_every_reason_says_what_to_do() -> None:

@@ -21,6 +21,8 @@ from floodwarden.core.assess import assess
 from floodwarden.core.broker_conditions import broker_conditions, broker_notices
 from floodwarden.core.conditions import Notice, conditions, notices
 from floodwarden.core.decide import Decision
+from floodwarden.core.diagnosis.cause import Cause, Finding, Verdict
+from floodwarden.core.diagnosis.usual import Level, Usual
 from floodwarden.core.history import History
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
 from floodwarden.core.observation import Offsets, Partition, Reading, Snapshot, Unknown, UnknownReason
@@ -79,6 +81,8 @@ def worst(name: str) -> tuple[dict[str, Any], list[Notice]]:
         blocked_until=now,
         blocked_for=3600.0,
         blocked_throughput=1234567.8,
+        verdict=Verdict(Finding(Cause.PARTITION_STALLED, f"{name} " * 300), now, now),
+        usual=Usual({f"{name}{number}": Level(1234567.8, 1234567.8, 6000.0) for number in range(MANY)}, now, 1234567.8, 10**9),
     )
     shown = conditions(policy(), seen, decision, None, memory, {}, now)
     status = status_of(backlog_policy(), shown, seen, decision, memory, TARGET, ())
@@ -101,7 +105,7 @@ def texts(value: object) -> Iterator[str]:
 def test_a_policys_status_at_its_worst(name: str) -> None:
     """However many partitions, whatever their names: at most 16 KiB, and all of it prints."""
     status, told = worst(name)
-    assert {"capacity", "lastStep", "blocked", "overSince", "drainETA", "gaps"} <= status.keys()
+    assert {"capacity", "lastStep", "blocked", "overSince", "drainETA", "gaps", "cause", "usual"} <= status.keys()
     assert status["partitions"]["total"] == MANY
     assert len(json.dumps(status, ensure_ascii=False).encode()) <= MOST_BYTES
     assert all(text.isprintable() for text in texts(status))
@@ -142,13 +146,14 @@ def series(metrics: Metrics) -> set[str]:
 def test_metrics_know_objects_and_reasons_only(name: str) -> None:
     """No label holds what a broker said, so there are as many series as policies and reasons; and they go with the policy."""
     metrics, key, now = Metrics(), Key("shop", "billing"), clock.now()
+    memory = Memory(verdict=Verdict(Finding(Cause.GROUP_STALLED, name), now, now))
     empty = series(metrics)
     history, reading = History(), worst_reading(name)
     history.record(now, reading)
     seen = assess(reading, history, now)
     for _ in range(3):
         decision = Decision(Reason.GROUP_STALLED, name, over=True, stalled=tuple(reading.partitions))
-        metrics.policy(key, Reason.GROUP_STALLED, seen, decision, 50.0, TARGET)
+        metrics.policy(key, Reason.GROUP_STALLED, seen, decision, memory, TARGET)
         metrics.step(key, decision)
         metrics.sweep(key, 0.1, 6, MANY)
         metrics.sweep_failed(key, UnknownReason.TIMEOUT.value)

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from floodwarden.core.conditions import Type, conditions
+from floodwarden.core.diagnosis.cause import Cause, Confidence, Finding, Verdict
+from floodwarden.core.diagnosis.usual import Level, Usual
 from floodwarden.core.memory import Basis, Capacity, Memory, Phase, Step
 from floodwarden.core.reasons import Reason
 from floodwarden.core.target import Target
 from floodwarden.sweep import clock
+from floodwarden.sweep.causes import STALE_AFTER
 from floodwarden.sweep.report import NUMBERS_EVERY, REFRESH_EVERY, WriteGate, from_api, restore, shows, status_of
 from tests.support.resources import backlog_policy
 from tests.support.world import World, policy, step_shaped
@@ -41,8 +44,11 @@ def test_what_must_survive_a_restart_does() -> None:
         step=Step(now - 20, 2, 12, Reason.SCALED_UP, Phase.SETTLING, 60.0),
         replicas_seen=2,
         ceiling_told=True,
+        verdict=Verdict(Finding(Cause.REPLAYED, "800 of the 900 messages", Confidence.MEDIUM), now - 30, now),
+        usual=Usual({"orders": Level(60.0, 61.0, 900.0)}, now - 40, 30.0, 2),
     )
     written = backlog_policy(status=status_json(steady(), memory))
+    assert written.status.to_api() == status_json(steady(), memory) | {"conditions": written.status.to_api()["conditions"]}
     restored = restore(written)
     assert restored.capacity is not None
     assert restored.step is not None
@@ -53,6 +59,13 @@ def test_what_must_survive_a_restart_does() -> None:
     assert restored.step.at == pytest.approx(now - 20, abs=2)
     assert restored.replicas_seen == 2
     assert restored.ceiling_told
+    assert restored.verdict is not None
+    assert restored.verdict.told == Finding(Cause.REPLAYED, "800 of the 900 messages", Confidence.MEDIUM)
+    assert restored.verdict.since == pytest.approx(now - 30, abs=2)
+    assert restored.usual is not None
+    assert restored.usual.levels == {"orders": Level(60.0, 61.0, 900.0)}
+    assert (restored.usual.per_replica, restored.usual.replicas) == (30.0, 2)
+    assert restored.usual.at == pytest.approx(now - 40, abs=2)
     assert from_api(written.status.conditions)[Type.WITHIN_LAG].status is True
 
 
@@ -61,6 +74,27 @@ def test_a_status_of_another_spec_is_no_memory() -> None:
     status = status_json(steady(), Memory(capacity=Capacity(49.5, clock.now(), Basis.MEASURED)))
     assert restore(backlog_policy(generation=1, status=status)).capacity is not None
     assert restore(backlog_policy(generation=2, status=status)) == Memory()
+
+
+def test_what_was_usual_long_ago_says_nothing() -> None:
+    """After an hour without Floodwarden it is learnt anew."""
+    memory = Memory(usual=Usual({"orders": Level(60.0, 61.0, 900.0)}, clock.now() - STALE_AFTER - 5, 30.0, 2))
+    assert restore(backlog_policy(status=status_json(steady(), memory))).usual is None
+
+
+def test_what_is_usual_is_written_with_something_else_only() -> None:
+    """It moves on all the time, and a policy at rest is not written for it; a new cause is written at once."""
+    gate, status = WriteGate(), status_json(steady(), Memory(usual=Usual({"orders": Level(60.0, 61.0, 900.0)}, 100.0)))
+    gate.written(status, LIMIT, 0.0)
+    moved = {**status, "usual": {**status["usual"], "topics": []}}
+    assert not gate.due(moved, LIMIT, 10 * REFRESH_EVERY)
+    assert gate.due({**status, "cause": {"type": "Rebalancing"}}, LIMIT, 0.1)
+
+
+def test_no_cause_is_no_field() -> None:
+    """A policy without a backlog shows no cause."""
+    ended = Memory(verdict=Verdict(Finding(Cause.NONE), 100.0, 100.0))
+    assert "cause" not in status_json(steady(), ended)
 
 
 def test_a_new_policy_remembers_nothing() -> None:
@@ -130,6 +164,7 @@ CHANGES: dict[str, Memory] = {
     "block": Memory(blocked_until=clock.now() + 600.0, blocked_for=600.0),
     "over": Memory(over_since=100.0),
     "ceiling": Memory(ceiling_told=True),
+    "cause": Memory(verdict=Verdict(Finding(Cause.REBALANCING, "for 40 s"), 100.0, 100.0)),
 }
 
 

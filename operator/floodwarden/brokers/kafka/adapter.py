@@ -1,7 +1,8 @@
 """One sweep over a Kafka cluster: puts commits, topics and logs together into a snapshot.
 
 Implements ``brokers.base.Broker``. Requests per sweep, once everything is known: one OffsetFetch per coordinator and one
-ListOffsets per leader, with members one or two Describes per coordinator; every few seconds metadata and log starts besides.
+ListOffsets per leader, with members one or two Describes per coordinator, with last stable offsets a second ListOffsets; every
+few seconds metadata and log starts besides.
 
 Where a subscription names no topics, topics that Floodwarden's user may not Describe are left out by the broker without a word;
 a named topic that is forbidden makes its reading unknown.
@@ -34,6 +35,7 @@ from floodwarden.core.observation import (
 SWEEP_SECONDS: Final = 8.0
 # Asked for where nothing else is: brokers that are away are known only as long as a replica is mentioned on them.
 OFFSETS: Final = ("__consumer_offsets",)
+NOT_ASKED: Final[Mapping[Partition, int]] = {}  # always this one, so that a reading without last stable offsets is the same again
 
 
 class KafkaBroker:
@@ -63,8 +65,13 @@ class KafkaBroker:
         topics = {topic for subscription in subscriptions for topic in _topics_of(subscription, commits)}
         await self._topics.refresh(topics)
         extents = await self._logs.read(topics)
+        asked = {query.subscription for query in queries if query.stable}
+        held = {topic for subscription in asked for topic in _topics_of(subscription, commits)}
+        stable = await self._logs.stable(held) if held else {}
         self._last = {
-            subscription: self._read(subscription, commits[subscription.group], extents, described)
+            subscription: self._read(
+                subscription, commits[subscription.group], extents, described, stable if subscription in asked else NOT_ASKED
+            )
             for subscription in subscriptions
         }
         readings = {subscription: reading for subscription, (_, reading) in self._last.items()}
@@ -87,16 +94,17 @@ class KafkaBroker:
         commits: Commits | Unknown,
         extents: Mapping[str, Extents],
         described: Mapping[str, Group | Unknown],
+        stable: Mapping[Partition, int],
     ) -> tuple[tuple[object, ...], Reading | Unknown]:
         """A reading, the very one of the last sweep where it is made of the same parts."""
         names = () if isinstance(commits, Unknown) else _names(subscription, commits)
-        parts: list[object] = [commits, described.get(subscription.group)]
+        parts: list[object] = [commits, described.get(subscription.group), stable]
         for name in names:
             parts += (self._topics[name], extents.get(name))
         last = self._last.get(subscription)
         if last is not None and len(parts) == len(last[0]) and all(map(is_, parts, last[0])):
             return last
-        return tuple(parts), self._reading(subscription, commits, extents, described)
+        return tuple(parts), self._reading(subscription, commits, extents, described, stable)
 
     def _reading(
         self,
@@ -104,6 +112,7 @@ class KafkaBroker:
         commits: Commits | Unknown,
         extents: Mapping[str, Extents],
         described: Mapping[str, Group | Unknown],
+        stable: Mapping[Partition, int],
     ) -> Reading | Unknown:
         if isinstance(commits, Unknown):
             return commits
@@ -115,7 +124,7 @@ class KafkaBroker:
             if isinstance(topic, Topic):
                 incarnations[name] = topic.id
                 for partition in topic.leaders:
-                    partitions[partition] = _offsets(extents[name][partition], commits.get(partition))
+                    partitions[partition] = _offsets(extents[name][partition], commits.get(partition), stable.get(partition))
             elif topic.reason is not UnknownReason.TOPIC_MISSING:
                 # Which partitions it has is not known, so nothing can be said of the whole.
                 return topic
@@ -142,9 +151,9 @@ def _topics_of(subscription: Subscription, commits: Mapping[str, Commits | Unkno
     return subscription.topics if isinstance(committed, Unknown) else _names(subscription, committed)
 
 
-def _offsets(extent: Extent | Unknown, committed: int | Unknown | None) -> Offsets | Unknown:
+def _offsets(extent: Extent | Unknown, committed: int | Unknown | None, stable: int | None) -> Offsets | Unknown:
     if isinstance(extent, Unknown):
         return extent
     if isinstance(committed, Unknown):
         return committed
-    return Offsets(extent.start, extent.end, committed)
+    return Offsets(extent.start, extent.end, committed, stable)

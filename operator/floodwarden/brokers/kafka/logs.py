@@ -67,7 +67,7 @@ class Logs:
         self._starts: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
         self._incarnations: dict[str, str] = {}
-        self._requests: dict[tuple[int, int], tuple[Mapping[str, list[int]], protocol.Request]] = {}  # by node and what for
+        self._requests: dict[tuple[int, int, int], tuple[Mapping[str, list[int]], protocol.Request]] = {}  # by node and what for
         self._starts_read_at: float | None = None
         self._due = True  # all starts are to be read again
         self._started: dict[str, list[protocol.Response]] = {}  # each topic's starts as they were listed
@@ -89,6 +89,16 @@ class Logs:
             self._forget_recreated(doubtful)
             extents.update((await self._read(doubtful))[0])
         return extents
+
+    async def stable(self, names: Collection[str]) -> dict[Partition, int]:
+        """The last stable offsets of these topics, of those that were read before; what did not answer is left out.
+
+        One request more for each leader: asked for only where something stands still.
+        """
+        led = self._planned.led if self._planned is not None else {}
+        wanted = _by_node({partition: leader for partition, leader in led.items() if partition.topic in names})
+        answers = await self._ask(wanted, protocol.LATEST, protocol.READ_COMMITTED)
+        return {Partition(name, index): offset for name in names for index, offset in answers.offsets(name).items()}
 
     async def _read(self, names: Iterable[str]) -> tuple[dict[str, Extents], set[str]]:
         """One round: the extents, and the topics whose metadata may be old."""
@@ -163,21 +173,28 @@ class Logs:
             extents[partition] = Extent(start, max(start, end))
         return extents
 
-    async def _ask(self, by_node: Mapping[int, Mapping[str, list[int]]], at: int) -> _Answers:
+    async def _ask(
+        self, by_node: Mapping[int, Mapping[str, list[int]]], at: int, isolation: int = protocol.READ_UNCOMMITTED
+    ) -> _Answers:
         answers = _Answers()
-        await asyncio.gather(*(self._ask_node(node, wanted, at, answers) for node, wanted in by_node.items()))
+        await asyncio.gather(
+            *(
+                self._ask_node(node, wanted, self._request(node, wanted, at, isolation), answers)
+                for node, wanted in by_node.items()
+            )
+        )
         return answers
 
-    def _request(self, node: int, wanted: Mapping[str, list[int]], at: int) -> protocol.Request:
+    def _request(self, node: int, wanted: Mapping[str, list[int]], at: int, isolation: int) -> protocol.Request:
         """The request that was sent last time, where it asks for the same: making one takes as long as reading the answer."""
-        known = self._requests.get((node, at))
+        known = self._requests.get((node, at, isolation))
         if known is None or (known[0] is not wanted and known[0] != wanted):
-            known = self._requests[node, at] = (wanted, protocol.list_offsets(wanted, at))
+            known = self._requests[node, at, isolation] = (wanted, protocol.list_offsets(wanted, at, isolation=isolation))
         return known[1]
 
-    async def _ask_node(self, node: int, wanted: Mapping[str, list[int]], at: int, answers: _Answers) -> None:
+    async def _ask_node(self, node: int, wanted: Mapping[str, list[int]], request: protocol.Request, answers: _Answers) -> None:
         try:
-            answer = await self._nodes.send(node, self._request(node, wanted, at))
+            answer = await self._nodes.send(node, request)
         except RequestError as error:
             lost = [Partition(topic, index) for topic, indexes in wanted.items() for index in indexes]
             answers.failures.update(dict.fromkeys(lost, error.unknown))

@@ -85,7 +85,7 @@ class Positions:
             if request.name == "ListOffsetsRequest" and request.API_VERSION in LIST_OFFSETS:
                 # Moments pass and do not come again: they share one place.
                 at = min(request.topics[0].partitions[0].timestamp, 0) if request.topics else 0
-                return ListOffsetsAnswer(self._entries(payload, ("list", at), _topic))
+                return ListOffsetsAnswer(self._entries(payload, (f"list {request.isolation_level}", at), _topic))
         except (_Unusual, struct.error, IndexError, ValueError):
             pass
         return None
