@@ -71,6 +71,9 @@ class Outlook:
 
     @property
     def ceiling(self) -> int:
+        if self.seen.competing and self.policy.max_replicas is None:
+            # Nobody has said how many may share the queues: one for each is sure to find work.
+            return max(1, self.seen.partitions, self.policy.min_replicas)
         return self.policy.ceiling(self.seen.parallel)
 
     @property

@@ -63,6 +63,16 @@ def test_a_queue_is_never_hot() -> None:
     assert world.decisions[-1][1].reason is Reason.AT_CEILING
 
 
+@pytest.mark.parametrize(("least", "ceiling"), [(2, 4), (6, 6)], ids=["a replica for each queue", "minReplicas is more"])
+def test_without_a_limit_there_is_one_for_each_queue(least: int, ceiling: int) -> None:
+    """Where nobody has said how many may share the queues, nobody's replicas are taken away for that."""
+    wanted = policy(min_replicas=least, max_replicas=None)
+    world = Queues(wanted, step_shaped(400, 400, 0, 0, 4), partitions=4, memory=Memory(capacity=MEASURED)).run(60)
+    assert {decision.ceiling for _, decision in world.decisions[1:]} == {ceiling}
+    assert world.replicas == ceiling
+    assert Reason.ABOVE_CEILING not in {decision.reason for _, decision in world.decisions}
+
+
 def test_capacity_is_learnt_from_all_of_them_together() -> None:
     """A first step without it is bold; the next one goes to what is needed."""
     world = flooded(300.0, known=False).run(240)
