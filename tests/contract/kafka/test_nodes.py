@@ -46,7 +46,9 @@ def committed_group(kafka: RealKafka, topic: str, prefix: str, *, on_lost: bool)
 
 @pytest.mark.usefixtures("whole")
 @pytest.mark.parametrize("how", [[], ["--kill"]], ids=["stopped", "killed"])
-async def test_a_node_is_lost_and_comes_back(kafka: RealKafka, broker: KafkaBroker, group: str, how: list[str]) -> None:
+async def test_a_node_is_lost_and_comes_back(
+    kafka: RealKafka, broker: KafkaBroker, connect: Connect, group: str, how: list[str]
+) -> None:
     """One of three nodes goes and returns."""
     # One partition each on nodes 0, 1 and 2, with no other copy.
     topic = kafka.topic(on=[[0], [1], [LOST]])
@@ -80,6 +82,9 @@ async def test_a_node_is_lost_and_comes_back(kafka: RealKafka, broker: KafkaBrok
     snapshot = await eventually(look, coordinator_moved, within=60)
     assert snapshot.unreachable[0].startswith(f"{LOST} (")
     assert len(snapshot.nodes) == 3
+    # Whoever comes only now knows it by the replicas that it holds.
+    newcomer = await sweeping(connect(), Query(others))()
+    assert (len(newcomer.nodes), newcomer.unreachable) == (3, (f"{LOST} (address not known)",))
 
     kafka.brokers("start", "kafka", str(LOST))
     after = await eventually(look, lambda seen: settled(seen) and not seen.unreachable, within=60)

@@ -47,6 +47,7 @@ class Nodes:
         self._links: dict[str, _Link] = {}
         self._addresses: dict[int, str] = {}
         self._present: frozenset[int] = frozenset()
+        self._nameless: frozenset[int] = frozenset()  # that hold replicas, and whose addresses nobody tells
         self._deadline = 0.0
         self._failed: dict[str, Unknown] = {}
         self.cluster = ""  # its id, as metadata told it last
@@ -60,7 +61,9 @@ class Nodes:
     def learn(self, brokers: Mapping[int, str], mentioned: Iterable[int], cluster: str | None) -> None:
         """Take over the nodes of new metadata; those gone from it stay known while a replica is ``mentioned`` on them."""
         self.cluster = cluster or ""
-        gone = {node: self._addresses[node] for node in mentioned if node in self._addresses and node not in brokers}
+        absent = frozenset(mentioned) - brokers.keys()
+        gone = {node: self._addresses[node] for node in absent if node in self._addresses}
+        self._nameless = absent - gone.keys()
         self._addresses = {**gone, **brokers}
         self._present = frozenset(brokers)
         # One connection per node: a bootstrap address that is not a node's own has served its purpose.
@@ -70,13 +73,13 @@ class Nodes:
     @property
     def all(self) -> tuple[str, ...]:
         """Every node known, as ``id (host:port)``."""
-        return tuple(self.label(node) for node in sorted(self._addresses))
+        return tuple(self.label(node) for node in sorted({*self._addresses, *self._nameless}))
 
     @property
     def unreachable(self) -> tuple[str, ...]:
         """Those of ``all`` that the cluster has lost, or that failed in this sweep."""
         lost = (node for node, address in self._addresses.items() if node not in self._present or address in self._failed)
-        return tuple(self.label(node) for node in sorted(lost))
+        return tuple(self.label(node) for node in sorted({*lost, *self._nameless}))
 
     @property
     def version(self) -> str | None:
