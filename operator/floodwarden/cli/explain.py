@@ -17,6 +17,7 @@ from floodwarden.core.delivery.settings import EXPLAINED, Explained, explained
 from floodwarden.core.text import plain
 
 NAME_BYTES: Final = 200
+NEAR: Final = 3
 KINDS: Final = frozenset({"backlogpolicy", "backlogpolicies", "fwbp"})
 NOT_NAMED: Final = "nowhere: it follows from what is asked for, and is only told"
 
@@ -38,18 +39,18 @@ def explain(
 
     Or tell why a BacklogPolicy has a backlog (backlogpolicy/NAME), as it is in the cluster that KUBECONFIG names.
     """
-    words = what or []
-    kind, _, name = words[0].partition("/") if len(words) == 1 else (words[0], "", words[1]) if len(words) == 2 else ("", "", "")
+    asked = " ".join(what or [])
+    kind, _, name = asked.partition("/") if "/" in asked else asked.partition(" ")
     if name and kind.lower() in KINDS:
         typer.echo(_story(name, namespace))
-    elif not words:
+    elif not asked:
         typer.echo(listing())
-    elif name or len(words) > 2:
-        raise wrong(" ".join(words), "give a setting, or a BacklogPolicy as backlogpolicy/NAME")
-    elif (found := explained(words[0])) is not None:
+    elif (found := explained(asked)) is not None:
         typer.echo(explanation(found))
+    elif "/" in asked:
+        raise wrong(asked, "give a setting, or a BacklogPolicy as backlogpolicy/NAME")
     else:
-        typer.echo(f"floodwarden: {unknown(words[0])}", err=True)
+        typer.echo(f"floodwarden: {unknown(asked)}", err=True)
         raise typer.Exit(WRONG)
 
 
@@ -77,7 +78,8 @@ def explanation(one: Explained) -> str:
 
 def unknown(setting: str) -> str:
     """What there is instead, the nearest first."""
-    names = [one.name for one in EXPLAINED]
-    near = get_close_matches(setting.lower(), names, n=1)
-    meant = f"; did you mean {near[0]}?" if near else "."
-    return f"there is no setting {plain(setting, NAME_BYTES)}{meant} There are: {', '.join(names)}"
+    asked, names = setting.lower(), [one.name for one in EXPLAINED]
+    near = list(dict.fromkeys([*(name for name in names if asked in name.lower()), *get_close_matches(asked, names, n=NEAR)]))
+    *others, last = near[:NEAR] or [""]
+    meant = f"; did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else "."
+    return f"there is no setting {plain(setting, NAME_BYTES)}{meant} `floodwarden explain` lists all there are"

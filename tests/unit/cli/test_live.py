@@ -153,7 +153,7 @@ WRONG = {
         "there is no BacklogPolicy billing in namespace bar",
     ),
     "another kind": (("explain", "deployment/billing"), "give a setting, or a BacklogPolicy as backlogpolicy/NAME"),
-    "too many words": (("explain", "acks", "and", "more"), "give a setting, or a BacklogPolicy as backlogpolicy/NAME"),
+    "no such kind of thing": (("explain", "messagebroker/main"), "give a setting, or a BacklogPolicy as backlogpolicy/NAME"),
     "may not be listed": (("top", "-n", "locked"), "you cannot list backlogpolicies: ask for get and list on"),
     "no such kind": (("top", "-n", "elsewhere"), "does not know BacklogPolicies: install Floodwarden's chart"),
 }
