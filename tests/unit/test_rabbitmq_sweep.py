@@ -120,7 +120,11 @@ async def no_answer(_: web.Request) -> web.Response:
     return web.Response(status=500)
 
 
-@pytest.mark.parametrize("lengths", [slow, no_answer, {}, None, "x", [None, 7, {"name": "orders"}]], ids=str)
+@pytest.mark.parametrize(
+    "lengths",
+    [slow, no_answer, {}, None, "x", [None, 7, {"name": "orders"}]],
+    ids=["slow", "refused", "no list", "nothing", "text", "no queues"],
+)
 async def test_lengths_that_cannot_be_had(
     fake: FakeManagement, broker: RabbitBroker, monkeypatch: pytest.MonkeyPatch, lengths: Any
 ) -> None:
