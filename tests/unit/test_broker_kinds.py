@@ -214,7 +214,12 @@ def test_policies_are_held_against_what_it_can(pigeons: MessageBroker) -> None:
     assert lacking(backlog_policy(subscription={"queues": ["post"]}), pigeons) is None
     assert lacking(delivery_policy(), pigeons) is None
     limited = delivery_policy(consumption={"acknowledge": "AfterProcessing", "deliveryLimit": 5})
-    assert lacking(limited, pigeons) == "which counts no deliveries: leave deliveryLimit out of spec.consumption"
+    counts_none = "which counts no deliveries: leave deliveryLimit out of spec.consumption"
+    assert lacking(limited, pigeons) == counts_none
+    both = delivery_policy(consumption={"deliveryLimit": 5}, transactions={"hungAfter": "20m"})
+    assert lacking(both, pigeons) == (
+        f"which has no transactions that can be told: leave spec.transactions out; and {counts_none}"
+    )
 
 
 AUDITS: dict[str, dict[str, Any]] = {

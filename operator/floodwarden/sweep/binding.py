@@ -27,6 +27,8 @@ _LACKS = {
     Capability.PREFETCH: "where no prefetch can be told: leave prefetchAtMost out of spec.consumption",
 }
 
+_ALL_OF_IT = frozenset({Capability.GROUPS, Capability.QUEUES, Capability.DELIVERY})
+
 
 def obstacle(policy: BacklogPolicy, store: Store) -> Gap | None:
     """Why a policy may not act now, or None."""
@@ -66,5 +68,8 @@ def broker_obstacle(policy: BacklogPolicy | DeliveryPolicy, store: Store) -> Gap
 
 
 def lacking(policy: BacklogPolicy | DeliveryPolicy, broker: MessageBroker) -> str | None:
-    """What the policy asks for and brokers of this type do not have, in half a sentence; the most important where it is more."""
-    return next((text for need, text in _LACKS.items() if need in policy.needs - broker.capabilities), None)
+    """What the policy asks for and brokers of this type do not have, in half a sentence for each; where nothing of the policy can
+    be done, that alone."""
+    missing = policy.needs - broker.capabilities
+    told = [text for need, text in _LACKS.items() if need in missing]
+    return "; and ".join(told[:1] if missing & _ALL_OF_IT else told) or None
