@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import ssl
 from typing import Final
 
-import aiohttp
-
+from floodwarden.brokers import http
 from floodwarden.brokers.base import BrokerError
 from floodwarden.core.observation import UnknownReason
 
 _SECRETS: Final = "credentialsSecretRef or bearerTokenSecretRef"
 _NARROW: Final = "narrow it with labels or in queries, or raise --query.max-samples of Prometheus"
+
+_WORDS: Final = http.Words(field="url", server="Prometheus", runs="Prometheus runs", https="url names a port of HTTPS")
 
 
 def from_status(status: int, body: bytes, address: str, who: str) -> BrokerError:
@@ -57,58 +55,17 @@ def from_status(status: int, body: bytes, address: str, who: str) -> BrokerError
 
 def from_exception(error: BaseException, address: str) -> BrokerError:
     """What an exception of a socket, of TLS, of HTTP or of a time limit means."""
-    match _cause(error):
-        case BrokerError() as known:
-            return known
-        case TimeoutError():
-            why = f"{address} did not answer in time; check the load of Prometheus and the network"
-            return BrokerError(UnknownReason.TIMEOUT, why)
-        case ssl.SSLCertVerificationError() as refused:
-            advice = "check the CA in caSecretRef and the host name in url"
-            why = f"the certificate of {address} is not trusted: {refused.verify_message}; {advice}"
-            return BrokerError(UnknownReason.AUTHENTICATION_FAILED, why)
-        case ssl.SSLError() as broken:
-            why = getattr(broken, "reason", None) or "the handshake failed"
-            advice = "check that url names a port of HTTPS"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, f"no TLS with {address}: {why}; {advice}")
-        case socket.gaierror() as unresolved:
-            why = f"{address} cannot be resolved: {unresolved.strerror}; check the host name in url"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case ConnectionRefusedError():
-            why = f"{address} refused the connection; check that Prometheus runs"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | asyncio.IncompleteReadError() | ConnectionError():
-            why = f"{address} closed the connection; Prometheus stopped, or it wants https"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case aiohttp.ClientResponseError():
-            why = f"{address} does not speak HTTP; check the port in url, and whether it wants https"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case OSError() as failed:
-            why = failed.strerror or type(failed).__name__
-            advice = "check the address and the network"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, f"no connection to {address}: {why}; {advice}")
-    # The class's name only: a message of an unforeseen error could quote what was sent.
-    return unreadable(address, type(error).__name__)
+    return http.from_exception(error, address, _WORDS)
 
 
 def unreadable(address: str, why: str, advice: str = "check url") -> BrokerError:
     """An answer that cannot be read."""
-    return BrokerError(UnknownReason.BROKER_ERROR, f"{address} answered what cannot be read ({why}); {advice}")
+    return http.unreadable(address, why, advice)
 
 
 def too_large(address: str, most: int) -> BrokerError:
     """An answer with more series than are taken."""
     return unreadable(address, f"more than {most // 2**20} MiB", "narrow it with labels, or in queries")
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The error under aiohttp's own, which are errors of the system by their class whatever they wrap."""
-    while isinstance(error, aiohttp.ClientError):
-        under = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-        if not isinstance(under, Exception):
-            break
-        error = under
-    return error
 
 
 def _error_type(body: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from floodwarden.brokers import http
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.prometheus.access import Access
 from floodwarden.brokers.prometheus.errors import from_exception, from_status, too_large, unreadable
@@ -69,9 +70,9 @@ class Server:
         url = self._access.url.rstrip("/") + "/api/v1/query"
         async with self._opened().post(url, data=form, allow_redirects=False) as answer:
             if answer.status != 200:
-                refusal = await _read(answer, LARGEST_REFUSAL) or b""
+                refusal = await http.bounded(answer, LARGEST_REFUSAL) or b""
                 raise from_status(answer.status, refusal, self._access.address, self._access.who)
-            body = await _read(answer, LARGEST_ANSWER)
+            body = await http.bounded(answer, LARGEST_ANSWER)
         if body is None:
             raise too_large(self._access.address, LARGEST_ANSWER)
         return body
@@ -85,24 +86,5 @@ class Server:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             proof = self._access.authorization
-            # Time limits are ours; compressed answers are not asked for, so none is inflated; nothing of the environment counts.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._access.tls or True),
-                headers={**HEADERS, **({"Authorization": proof} if proof else {})},
-                timeout=aiohttp.ClientTimeout(total=None),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-            )
+            self._session = http.session({**HEADERS, **({"Authorization": proof} if proof else {})}, self._access.tls)
         return self._session
-
-
-async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes | None:
-    """The body; None where it is longer than ``most`` bytes. The connection is then of no more use."""
-    body = bytearray()
-    async for piece in answer.content.iter_any():
-        body += piece
-        if len(body) > most:
-            answer.close()
-            return None
-    return bytes(body)

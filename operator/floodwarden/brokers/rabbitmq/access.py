@@ -9,8 +9,8 @@ import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import urlsplit
 
+from floodwarden.brokers.http import fault_of
 from floodwarden.brokers.secrets import UnusableSecret
 from floodwarden.brokers.tls import trusting
 
@@ -64,15 +64,6 @@ class Access:
 
 
 def _check(url: str) -> None:
-    # The URL is not quoted: people do write passwords into them.
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise AccessError("managementURL is no address such as https://rabbitmq:15671")
-    if "@" in parts.netloc:
-        raise AccessError("managementURL holds a user or a password; these belong into the Secret of credentialsSecretRef")
-    if "?" in url or "#" in url:
-        raise AccessError("managementURL holds a query or a fragment; leave them away")
+    fault = fault_of(url)
+    if fault is not None:
+        raise AccessError(f"managementURL {fault}{' such as https://rabbitmq:15671' if fault.endswith('address') else ''}")

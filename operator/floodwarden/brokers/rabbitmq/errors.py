@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import ssl
 from typing import Final
 
-import aiohttp
-
+from floodwarden.brokers import http
 from floodwarden.brokers.base import BrokerError
 from floodwarden.core.observation import UnknownReason
 
@@ -26,6 +22,12 @@ _ADVICE: Final = (
     ("basic auth", "the management API takes no passwords (management.disable_basic_auth); allow them"),
 )
 NO_STATISTICS: Final = "set management_agent.disable_metrics_collector and management.disable_stats to false in rabbitmq.conf"
+_WORDS: Final = http.Words(
+    field="managementURL",
+    server="the node",
+    runs="RabbitMQ and its management plugin run",
+    https="managementURL names the port of HTTPS (management.ssl.port)",
+)
 _BALANCER: Final = frozenset({502, 503, 504})
 
 
@@ -68,53 +70,12 @@ def absent(status: int, body: bytes) -> bool:
 
 def from_exception(error: BaseException, address: str) -> BrokerError:
     """What an exception of a socket, of TLS, of HTTP or of a time limit means."""
-    match _cause(error):
-        case BrokerError() as known:
-            return known
-        case TimeoutError():
-            why = f"{address} did not answer in time; check the load of that node and the network"
-            return BrokerError(UnknownReason.TIMEOUT, why)
-        case ssl.SSLCertVerificationError() as refused:
-            advice = "check the CA in caSecretRef and the host name in managementURL"
-            why = f"the certificate of {address} is not trusted: {refused.verify_message}; {advice}"
-            return BrokerError(UnknownReason.AUTHENTICATION_FAILED, why)
-        case ssl.SSLError() as broken:
-            why = getattr(broken, "reason", None) or "the handshake failed"
-            advice = "check that managementURL names the port of HTTPS (management.ssl.port)"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, f"no TLS with {address}: {why}; {advice}")
-        case socket.gaierror() as unresolved:
-            why = f"{address} cannot be resolved: {unresolved.strerror}; check the host name in managementURL"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case ConnectionRefusedError():
-            why = f"{address} refused the connection; check that RabbitMQ and its management plugin run"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | asyncio.IncompleteReadError() | ConnectionError():
-            why = f"{address} closed the connection; the node stopped, or it wants https"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case aiohttp.ClientResponseError():
-            why = f"{address} does not speak HTTP; check the port in managementURL, and whether it wants https"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, why)
-        case OSError() as failed:
-            why = failed.strerror or type(failed).__name__
-            advice = "check the address and the network"
-            return BrokerError(UnknownReason.BROKER_UNREACHABLE, f"no connection to {address}: {why}; {advice}")
-    # The class's name only: a message of an unforeseen error could quote what was sent.
-    return unreadable(address, type(error).__name__)
+    return http.from_exception(error, address, _WORDS)
 
 
 def unreadable(address: str, why: str) -> BrokerError:
     """An answer that cannot be read."""
-    return BrokerError(UnknownReason.BROKER_ERROR, f"{address} answered what cannot be read ({why}); check managementURL")
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The error under aiohttp's own, which are errors of the system by their class whatever they wrap."""
-    while isinstance(error, aiohttp.ClientError):
-        under = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-        if not isinstance(under, Exception):
-            break
-        error = under
-    return error
+    return http.unreadable(address, why, "check managementURL")
 
 
 def _told(body: bytes) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from floodwarden.brokers import http
 from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq.access import Access
 from floodwarden.brokers.rabbitmq.errors import absent, from_exception, from_status, unreadable
@@ -145,7 +146,7 @@ class Management:
         self.requests += 1
         url = node.url.rstrip("/") + path
         async with self._opened().request(method, url, json=content, allow_redirects=False) as answer:
-            told = await _read(answer, LARGEST_REFUSAL) or b""
+            told = await http.bounded(answer, LARGEST_REFUSAL) or b""
         if answer.status in _WRITTEN or (method == "DELETE" and absent(answer.status, told)):
             return
         user, vhost = self._access.username, self._access.vhost
@@ -155,9 +156,9 @@ class Management:
         self.requests += 1
         async with self._opened().get(node.url.rstrip("/") + path, allow_redirects=False) as answer:
             if answer.status != 200:
-                refusal = await _read(answer, LARGEST_REFUSAL) or b""
+                refusal = await http.bounded(answer, LARGEST_REFUSAL) or b""
                 raise from_status(answer.status, refusal, node.address, self._access.username, self._access.vhost)
-            body = await _read(answer, LARGEST_ANSWER)
+            body = await http.bounded(answer, LARGEST_ANSWER)
         if body is None:
             raise unreadable(node.address, f"more than {LARGEST_ANSWER // 2**20} MiB")
         return body
@@ -173,33 +174,12 @@ class Management:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            headers: Mapping[str, str] = {**HEADERS, "Authorization": self._access.authorization}
-            connector = aiohttp.TCPConnector(ssl=self._access.tls or True)
-            # Time limits are ours; compressed answers are not asked for, so none is inflated; nothing of the environment counts.
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=None),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-            )
+            self._session = http.session({**HEADERS, "Authorization": self._access.authorization}, self._access.tls)
         return self._session
 
 
 def _path(segments: Iterable[str]) -> str:
     return f"/api/{'/'.join(quote(segment, safe='') for segment in segments)}"
-
-
-async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes | None:
-    """The body; None where it is longer than ``most`` bytes. The connection is then of no more use."""
-    body = bytearray()
-    async for piece in answer.content.iter_any():
-        body += piece
-        if len(body) > most:
-            answer.close()
-            return None
-    return bytes(body)
 
 
 def _note_failure(node: _Node, failure: BrokerError, now: float) -> None:
