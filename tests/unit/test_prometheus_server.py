@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -16,9 +16,9 @@ from floodwarden.brokers.prometheus import Access, AccessError, PrometheusBroker
 from floodwarden.brokers.prometheus.questions import KAFKA_EXPORTER
 from floodwarden.brokers.prometheus.server import Server
 from floodwarden.core.observation import Query, Subscription, UnknownReason
+from tests.support.http_answers import Answering, answering, hanging_up, silence
 
 TOKEN = "hunter2-of-the-proxy"
-Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Fake:
@@ -35,28 +35,6 @@ class Fake:
         form = {key: str(value) for key, value in (await request.post()).items()}
         self.asked.append((request.path, form, request.headers.get("Authorization")))
         return await self.answering(request)
-
-
-def answering(status: int, body: str = "", **headers: str) -> Answering:
-    """Gives everything this answer."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, text=body, headers=headers)
-
-    return answer
-
-
-async def silence(_: web.Request) -> web.Response:
-    """Never answers."""
-    await asyncio.Event().wait()
-    return web.Response()
-
-
-async def hanging_up(request: web.Request) -> web.Response:
-    """Closes the connection instead of an answer."""
-    assert request.transport is not None
-    request.transport.close()
-    return web.Response()
 
 
 async def endless(request: web.Request) -> web.StreamResponse:

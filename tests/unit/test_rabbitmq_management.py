@@ -18,6 +18,7 @@ from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq import Access, management
 from floodwarden.brokers.rabbitmq.management import Management
 from floodwarden.core.observation import UnknownReason
+from tests.support.http_answers import answering, hanging_up, silence
 from tests.support.rabbit import FakeManagement
 
 PASSWORD = "hunter2-of-the-broker"
@@ -54,28 +55,6 @@ async def connect() -> AsyncIterator[Connect]:
             return client
 
         yield to
-
-
-def answering(status: int, body: str | bytes = "", **headers: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Gives everything this answer."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, body=body, headers=headers)
-
-    return answer
-
-
-async def silence(_: web.Request) -> web.Response:
-    """Never answers."""
-    await asyncio.Event().wait()
-    return web.Response()
-
-
-async def hanging_up(request: web.Request) -> web.Response:
-    """Closes the connection instead of an answer."""
-    assert request.transport is not None
-    request.transport.close()
-    return web.Response()
 
 
 async def half(request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,6 @@
 """What brokers that are read over HTTP have in common: addresses, sessions, bounded answers, and what goes wrong on the way.
 
-RabbitMQ's management API and Prometheus use it. Every text says what to do next; none quotes an answer, which may come from anybody.
+RabbitMQ's management API and Prometheus use it. Every text says what to do next; none quotes an answer, which may be anybody's.
 """
 
 from __future__ import annotations
