@@ -24,10 +24,15 @@ ALONE = (
     "tests/unit/",
     "tests/contract/kafka/",
     "tests/contract/prometheus/",
-    "tests/contract/rabbitmq/",
     "tests/contract/rocketmq/",
-    "tests/e2e/test_loss_rabbitmq.py",
     "tests/e2e/test_loss_rocketmq.py",
+)
+# Some that would as well run elsewhere are here so that all three workers have about as much to do.
+INSTALLED = (
+    "tests/contract/rabbitmq/",
+    "tests/e2e/",
+    "tests/integration/queues/",
+    "tests/integration/rocketmq/",
 )
 
 # `make check` has seconds and looks for new cases each time; `make test` asks for more by HYPOTHESIS_PROFILE, and for the same
@@ -43,7 +48,7 @@ class ByNeed(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(ALONE):
             return "without a cluster"
-        return "installed" if nodeid.startswith("tests/e2e/") else "with the cluster"
+        return "installed" if nodeid.startswith(INSTALLED) else "with the cluster"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNeed:
