@@ -250,7 +250,7 @@ async def test_requests_do_not_grow_with_queues(rabbit: RealRabbit, settings: Ra
 
 async def test_an_audit_writes_nothing(rabbit: RealRabbit, settings: RabbitSettings) -> None:
     """In mode Audit nothing is to be written, and who only looks needs no more than the tag monitoring."""
-    queue = rabbit.queue()
+    queue = rabbit.kept()
     looking = RabbitSettings(rabbit.access("monitoring"))
     try:
         audit = auditing(looking, asking(names=(queue,), enforces=False, **EVERYTHING))
