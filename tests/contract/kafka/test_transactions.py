@@ -197,7 +197,8 @@ async def test_a_coordinator_that_does_not_answer(kafka: RealKafka, settings: Ka
         pass  # now there are coordinators
     await asyncio.to_thread(leave_hung, kafka, topic, 0)
     opened = await open_in(producers, topic, 0)
-    assert await producers.standings(opened) == dict.fromkeys(opened, Forgotten())
+    forgotten = dict.fromkeys(opened, Forgotten())
+    await eventually(lambda: producers.standings(opened), lambda standings: standings == forgotten)  # ACLs go a moment later
     lost = coordinator_beside(kafka, 0)
     kafka.brokers("stop", "kafka", str(lost), "--kill")
     (standing,) = (await producers.standings(opened)).values()
@@ -232,7 +233,8 @@ async def test_what_acls_hide(
         pass  # now there are coordinators
     await asyncio.to_thread(leave_hung, kafka, topic, 0)
     opened = await open_in(producers, topic, 0)
-    assert await producers.standings(opened) == dict.fromkeys(opened, Forgotten())
+    forgotten = dict.fromkeys(opened, Forgotten())
+    await eventually(lambda: producers.standings(opened), lambda standings: standings == forgotten)  # ACLs go a moment later
     deny(operation, *resource)
 
     def hidden(standings: object) -> bool:
