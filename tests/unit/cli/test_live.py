@@ -254,7 +254,7 @@ def test_top_stays_up_to_date_on_a_terminal(tmp_path: Path) -> None:
         ours, its = pty.openpty()
         env = {**os.environ, "KUBECONFIG": str(file), "TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
         # A shell that runs tests in the background has them ignore Ctrl-C, which all that they start would inherit.
-        command = ["env", "--default-signal=INT", INSTALLED, "top", "--every", "0.5"]
+        command = ["env", "--default-signal=INT", str(INSTALLED), "top", "--every", "0.5"]
         process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=env)
         screen = Screen(ours)
         try:
