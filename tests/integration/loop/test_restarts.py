@@ -51,8 +51,9 @@ def test_a_step_is_taken_up_again(measured: Shop) -> None:
     """A process killed in the middle of a step is followed by one that carries it on: no second step, no second Event."""
     shop = measured
     with replica_log(shop.kubectl, POLICY, shop.namespace) as replicas:
+        # Slow enough that the step is measured before fewer replicas would do again.
+        shop.policy(maxLag={"messages": 500}, catchUp="60s", consumers={"scaleDown": {"stabilization": "60s"}})
         shop.produce(300)
-        shop.policy(maxLag={"messages": 500}, catchUp="60s")
         shop.until(lambda: len(replicas) == 2, "a step")
         shop.operator.end(signal.SIGKILL)
         shop.operator.start()
