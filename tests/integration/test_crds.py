@@ -248,7 +248,7 @@ def test_columns_show_how_it_is(kubectl: Kubectl, namespace: str) -> None:
     assert header.split() == ["NAME", "LAG", "SECONDS", "CURRENT", "DESIRED", "CEILING", "STATE", "AGE"]
     assert row.split()[:-1] == ["billing", "12345", "31.3", "2", "8", "24", "OverLimit"]
     header, row = kubectl.run("get", "fwbp", "-n", namespace, "-o", "wide").splitlines()
-    assert header.split()[8:] == ["GROUP", "TARGET", "BROKER", "MODE", "MESSAGE"]
+    assert header.split()[8:] == ["CAUSE", "GROUP", "TARGET", "BROKER", "MODE", "MESSAGE"]
     assert "12345 messages wait, 10000 are allowed" in row
 
     header, row = kubectl.run("get", "fwmb", "-n", namespace).splitlines()
