@@ -17,8 +17,9 @@ from account import Account
 from api import many
 from cost import Times
 from ground import Ground, namespace
-from others import SHARE, TICK, brought_up, measured, policies, steady
+from others import SHARE, TICK, brought_up, measured, policies
 
+from floodhack.beside import beside
 from floodhack.errors import HackError
 from floodhack.progress import say
 from floodhack.rocketmq_settings import HOST, RocketMQSet
@@ -43,7 +44,9 @@ def run(ground: Ground, account: Account, count: int, times: Times) -> dict[str,
             spec = {"type": TYPE, "rocketmq": {"nameServers": [servers.address("namesrv")]}}
             policies(ground, space, spec, {name: {"group": name, "topics": [name]} for name in names})
             say(f"  {count} topics, groups, policies and targets")
-            found = measured(ground, account, count, lambda: steady(partial(_traffic, servers, names[::SHARE])), times)
+            found = measured(
+                ground, account, count, lambda: beside(partial(_traffic, servers, names[::SHARE]), "the traffic"), times
+            )
     return {f"rocketmq_{key}_{count}_groups": value for key, value in found.items()}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from math import ceil
@@ -39,29 +38,6 @@ def brought_up(kind: str) -> Iterator[None]:
     finally:
         if not runs:
             _hack("down", kind)
-
-
-@contextmanager
-def steady(send: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Traffic in a thread as long as the context lasts: ``send`` goes on until the event is set. HackError where it broke off."""
-    end = threading.Event()
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            send(end)
-        except Exception as error:  # whatever it is: the numbers are those of no traffic
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="traffic", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        end.set()
-        thread.join()
-    if failures:
-        raise HackError(f"the traffic broke off: {failures[0]!r}")
 
 
 def secret(ground: Ground, space: str, name: str, values: Mapping[str, str]) -> None:

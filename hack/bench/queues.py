@@ -14,8 +14,9 @@ import pika
 from account import Account
 from cost import Times
 from ground import Ground, namespace
-from others import SHARE, TICK, brought_up, measured, policies, secret, steady
+from others import SHARE, TICK, brought_up, measured, policies, secret
 
+from floodhack.beside import beside
 from floodhack.progress import say
 from floodhack.rabbitmq_settings import RabbitSet
 
@@ -34,7 +35,9 @@ def run(ground: Ground, account: Account, count: int, times: Times) -> dict[str,
             spec = {"type": TYPE, "rabbitmq": reach}
             policies(ground, space, spec, {name: {"queues": [name]} for name in names})
             say(f"  {count} queues, policies and targets")
-            found = measured(ground, account, count, lambda: steady(partial(_traffic, rabbit, names[::SHARE])), times)
+            found = measured(
+                ground, account, count, lambda: beside(partial(_traffic, rabbit, names[::SHARE]), "the traffic"), times
+            )
     return {f"rabbitmq_{key}_{count}_queues": value for key, value in found.items()}
 
 

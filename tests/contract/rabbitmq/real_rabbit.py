@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from floodhack.beside import beside
 from floodhack.instance import CHECKOUT, Instance
 from floodhack.rabbitmq_settings import NODES, RabbitSet
 from floodwarden.brokers.rabbitmq import Access
@@ -143,14 +145,8 @@ class RealRabbit:
     @contextmanager
     def stream(self, queue: str, rate: float) -> Iterator[None]:
         """Messages at a steady rate, as long as the context lasts."""
-        end = threading.Event()
-        thread = threading.Thread(target=self._send, args=(queue, rate, end), daemon=True)
-        thread.start()
-        try:
+        with beside(partial(self._send, queue, rate), "the stream"):
             yield
-        finally:
-            end.set()
-            thread.join()
 
     def _send(self, queue: str, rate: float, end: threading.Event) -> None:
         with self.channel() as channel:

@@ -12,12 +12,14 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from floodhack import class_archive
+from floodhack.beside import beside
 from floodhack.instance import Instance
 from floodhack.rocketmq import RocketMQ
 from floodhack.rocketmq_jars import TOOLS, jars, java, tool_arguments
@@ -121,14 +123,8 @@ class RealRocketMQ:
     @contextmanager
     def stream(self, topic: str, rate: float, queues: int) -> Iterator[None]:
         """Messages at a steady rate, dealt out to so many queues in turn, as long as the context lasts."""
-        end = threading.Event()
-        thread = threading.Thread(target=self._send, args=(topic, rate, queues, end), daemon=True)
-        thread.start()
-        try:
+        with beside(partial(self._send, topic, rate, queues), "the stream"):
             yield
-        finally:
-            end.set()
-            thread.join()
 
     def _send(self, topic: str, rate: float, queues: int, end: threading.Event) -> None:
         queue = cycle(range(queues))

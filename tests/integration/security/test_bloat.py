@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import Consumer
 
+from floodhack.beside import beside
 from tests.integration.loop.shop import BROKER, Shop
 
 NAME = "n" * 60 + "." + "p" * 60 + "." + "q" * 60 + "." + "r" * 60  # of a policy: 243 characters
@@ -25,19 +26,15 @@ def member(shop: Shop, group: str, topic: str, client_id: str) -> Iterator[None]
     settings = {"bootstrap.servers": ",".join(shop.kafka.bootstrap), "group.id": group, "client.id": client_id, "log_level": 0}
     consumer = Consumer({**settings, "enable.auto.commit": "false", "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
-    end = threading.Event()
 
-    def poll() -> None:
+    def poll(end: threading.Event) -> None:
         while not end.is_set():
             consumer.poll(0.2)
 
-    thread = threading.Thread(target=poll, daemon=True)
-    thread.start()
     try:
-        yield
+        with beside(poll, "the member"):
+            yield
     finally:
-        end.set()
-        thread.join()
         consumer.close()
 
 
