@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from floodwarden.brokers.base import BrokerError
+from floodwarden.brokers.secrets import UnusableSecret
+from floodwarden.brokers.tls import trusting
 from floodwarden.core.observation import UnknownReason
 
 
@@ -32,21 +35,49 @@ class Words:
     """What to check where TLS fails."""
 
 
-def fault_of(url: str) -> str | None:
-    """Why an address cannot be used, to be put after the name of its field; None where it can.
+class AccessError(UnusableSecret):
+    """What was given cannot be used; the text says what to correct and quotes no secret."""
 
-    The address is not quoted: people do write passwords into them.
-    """
+
+def check_url(url: str, field: str, example: str) -> None:
+    """AccessError where an address cannot be used. It is not quoted: people do write passwords into them."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        return "is no address"
+        raise AccessError(f"{field} is no address such as {example}")
     if "@" in parts.netloc:
-        return "holds a user or a password; these belong into the Secret of credentialsSecretRef"
-    return "holds a query or a fragment; leave them away" if "?" in url or "#" in url else None
+        raise AccessError(f"{field} holds a user or a password; these belong into the Secret of credentialsSecretRef")
+    if "?" in url or "#" in url:
+        raise AccessError(f"{field} holds a query or a fragment; leave them away")
+
+
+def check_user(username: str, password: str | None) -> None:
+    """AccessError where HTTP cannot send them."""
+    if not (username and password):
+        raise AccessError("username or password is empty; fill both in the Secret of credentialsSecretRef")
+    if ":" in username:
+        raise AccessError("the username holds a colon, which HTTP cannot send; use another user")
+
+
+def basic(username: str, password: str | None) -> str:
+    """The header that proves a user."""
+    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
+def tls_for(urls: Iterable[str], ca: bytes | None) -> ssl.SSLContext | None:
+    """What TLS connections are made with: at least TLS 1.2, host names checked; None where no address is https.
+
+    ``ca`` (authorities to trust; the system's without it) is PEM; AccessError where it is none.
+    """
+    if not any(url.startswith("https") for url in urls):
+        return None
+    try:
+        return trusting(ca)
+    except ValueError as error:
+        raise AccessError(str(error)) from None
 
 
 def session(headers: Mapping[str, str], tls: ssl.SSLContext | None) -> aiohttp.ClientSession:

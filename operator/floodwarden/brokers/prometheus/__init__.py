@@ -5,7 +5,8 @@ means) → ``server`` (HTTP) → ``access`` (address and credentials); ``errors`
 others what the type is.
 """
 
-from floodwarden.brokers.prometheus.access import Access, AccessError
+from floodwarden.brokers.http import AccessError
+from floodwarden.brokers.prometheus.access import Access
 from floodwarden.brokers.prometheus.adapter import PrometheusBroker
 
 __all__ = ["Access", "AccessError", "PrometheusBroker"]

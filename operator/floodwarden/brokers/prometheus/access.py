@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import re
 import ssl
-from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from floodwarden.brokers.http import fault_of
-from floodwarden.brokers.secrets import UnusableSecret
-from floodwarden.brokers.tls import trusting
+from floodwarden.brokers.http import AccessError, basic, check_url, check_user, tls_for
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what a header can carry, without blanks
-
-
-class AccessError(UnusableSecret):
-    """What was given cannot be used; the text says what to correct and quotes no secret."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +31,9 @@ class Access:
     ca: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _check(self.url)
-        if self.username is not None and not (self.username and self.password):
-            raise AccessError("username or password is empty; fill both in the Secret of credentialsSecretRef")
-        if self.username is not None and ":" in self.username:
-            raise AccessError("the username holds a colon, which HTTP cannot send; use another user")
+        check_url(self.url, "url", "http://prometheus:9090")
+        if self.username is not None:
+            check_user(self.username, self.password)
         if self.token is not None and not _TOKEN.fullmatch(self.token):
             raise AccessError("the token is empty or holds what HTTP cannot send; correct the Secret of bearerTokenSecretRef")
         self.tls  # noqa: B018 - made now, so that a wrong certificate is found before the first connection
@@ -63,21 +54,10 @@ class Access:
     def authorization(self) -> str | None:
         """The header that proves who asks."""
         if self.username is not None:
-            return f"Basic {b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+            return basic(self.username, self.password)
         return None if self.token is None else f"Bearer {self.token}"
 
     @cached_property
     def tls(self) -> ssl.SSLContext | None:
         """What TLS connections are made with: at least TLS 1.2, host names checked; None where the address is not https."""
-        if not self.url.startswith("https"):
-            return None
-        try:
-            return trusting(self.ca)
-        except ValueError as error:
-            raise AccessError(str(error)) from None
-
-
-def _check(url: str) -> None:
-    fault = fault_of(url)
-    if fault is not None:
-        raise AccessError(f"url {fault}{' such as http://prometheus:9090' if fault.endswith('address') else ''}")
+        return tls_for((self.url,), self.ca)

@@ -5,7 +5,8 @@ From the outside in: ``adapter`` (one sweep) with ``queues``, ``consumers`` and 
 translates what goes wrong. ``kind`` tells all others what the type is.
 """
 
-from floodwarden.brokers.rabbitmq.access import Access, AccessError
+from floodwarden.brokers.http import AccessError
+from floodwarden.brokers.rabbitmq.access import Access
 from floodwarden.brokers.rabbitmq.adapter import RabbitBroker
 from floodwarden.brokers.rabbitmq.settings import RabbitSettings
 

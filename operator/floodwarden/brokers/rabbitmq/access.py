@@ -6,17 +6,10 @@
 from __future__ import annotations
 
 import ssl
-from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from floodwarden.brokers.http import fault_of
-from floodwarden.brokers.secrets import UnusableSecret
-from floodwarden.brokers.tls import trusting
-
-
-class AccessError(UnusableSecret):
-    """What was given cannot be used; the text says what to correct and quotes no secret."""
+from floodwarden.brokers.http import AccessError, basic, check_url, check_user, tls_for
 
 
 @dataclass(frozen=True)
@@ -38,11 +31,8 @@ class Access:
         if not self.urls:
             raise AccessError("managementURL names no address")
         for url in self.urls:
-            _check(url)
-        if not (self.username and self.password):
-            raise AccessError("username or password is empty; fill both in the Secret of credentialsSecretRef")
-        if ":" in self.username:
-            raise AccessError("the username holds a colon, which HTTP cannot send; use another user")
+            check_url(url, "managementURL", "https://rabbitmq:15671")
+        check_user(self.username, self.password)
         if not self.vhost:
             raise AccessError("vhost is empty; the default virtual host is /")
         self.tls  # noqa: B018 - made now, so that a wrong certificate is found before the first connection
@@ -50,20 +40,9 @@ class Access:
     @property
     def authorization(self) -> str:
         """The header that proves who asks."""
-        return f"Basic {b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+        return basic(self.username, self.password)
 
     @cached_property
     def tls(self) -> ssl.SSLContext | None:
-        """What TLS connections are made with: at least TLS 1.2, host names checked; None where no address is https."""
-        if not any(url.startswith("https") for url in self.urls):
-            return None
-        try:
-            return trusting(self.ca)
-        except ValueError as error:
-            raise AccessError(str(error)) from None
-
-
-def _check(url: str) -> None:
-    fault = fault_of(url)
-    if fault is not None:
-        raise AccessError(f"managementURL {fault}{' such as https://rabbitmq:15671' if fault.endswith('address') else ''}")
+        """See ``http.tls_for``."""
+        return tls_for(self.urls, self.ca)
