@@ -71,10 +71,7 @@ class Outlook:
 
     @property
     def ceiling(self) -> int:
-        if self.seen.competing and self.policy.max_replicas is None:
-            # Nobody has said how many may share the queues: one for each is sure to find work.
-            return max(1, self.seen.partitions, self.policy.min_replicas)
-        return self.policy.ceiling(self.seen.parallel)
+        return self.policy.ceiling(self.seen.partitions, shared=self.seen.competing)
 
     @property
     def most(self) -> int:
@@ -83,7 +80,7 @@ class Outlook:
 
     @property
     def floor(self) -> int:
-        return self.policy.floor(self.seen.parallel)
+        return self.policy.floor(self.seen.partitions, shared=self.seen.competing)
 
     def _spread(self, replicas: int, ceiling: int) -> int:
         """The smallest even spread of at least so many; as many as there are to be where consumers compete."""

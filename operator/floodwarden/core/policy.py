@@ -21,18 +21,19 @@ class Policy:
     sweep_interval: float
     dry_run: bool = False
 
-    def ceiling(self, partitions: int | None) -> int:
+    def ceiling(self, partitions: int, *, shared: bool = False) -> int:
         """The most replicas that can be useful: one for each partition, and never more than maxReplicas.
 
-        ``partitions`` None: any number of replicas can share the work, so that maxReplicas alone counts.
+        ``shared``: any number of replicas can share a partition, so that maxReplicas alone counts. Where nobody has set it, one
+        for each partition is sure to find work.
         """
-        if partitions is None:
-            return self.max_replicas if self.max_replicas is not None else max(1, self.min_replicas)
+        if shared:
+            return self.max_replicas if self.max_replicas is not None else max(1, partitions, self.min_replicas)
         return partitions if self.max_replicas is None else min(partitions, self.max_replicas)
 
-    def floor(self, partitions: int | None) -> int:
+    def floor(self, partitions: int, *, shared: bool = False) -> int:
         """The fewest replicas: minReplicas, unless there are fewer partitions than that."""
-        return min(self.min_replicas, self.ceiling(partitions))
+        return min(self.min_replicas, self.ceiling(partitions, shared=shared))
 
     @property
     def limits(self) -> str:

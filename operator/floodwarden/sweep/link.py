@@ -62,16 +62,18 @@ class Link(Generic[Adapter]):
         return await self._opened(secrets)
 
     async def _opened(self, secrets: Secrets) -> Adapter | Gap:
-        read_at = self._read_at
-        await self.close()
+        await self._drop()
         opened = self._open(self._broker, secrets)
         if not isinstance(opened, Gap):
-            self._adapter, self._versions, self._secrets, self._read_at = opened, secrets.versions, secrets, read_at
+            self._adapter, self._versions, self._secrets = opened, secrets.versions, secrets
         return opened
 
     async def close(self) -> None:
         """Close the connections; the next adapter is a new one. Safe to call twice."""
-        adapter, self._adapter = self._adapter, None
         self._read_at = float("-inf")
+        await self._drop()
+
+    async def _drop(self) -> None:
+        adapter, self._adapter = self._adapter, None
         if adapter is not None:
             await adapter.close()
