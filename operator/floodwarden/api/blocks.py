@@ -92,6 +92,15 @@ class ClientCertificateSecretRef(SecretRef):
         return {self.cert_key: Part.CERTIFICATE, self.key_key: Part.PRIVATE_KEY}
 
 
+_URL: Final = r"self.matches('^https?://[^/?#@\\s]+(/[^?#@\\s]*)?$')"
+
+
+def http_url(example: str) -> Rules:
+    """What an address over HTTP has to be."""
+    advice = f"must be http:// or https:// and a host, without user, query or fragment, such as {example}"
+    return Rules(Rule(_URL, advice))
+
+
 _ADDRESS: Final = r"^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$"  # as CEL writes it
 _ADDRESS_ADVICE: Final = "must be host:port without a scheme, the port from 1 to 65535, such as kafka-0.kafka.shop.svc:9092"
 Address = Annotated[

@@ -11,7 +11,7 @@ from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
-from floodwarden.api.blocks import BearerTokenSecretRef, Block, CaSecretRef, CredentialsSecretRef, SecretRef
+from floodwarden.api.blocks import BearerTokenSecretRef, Block, CaSecretRef, CredentialsSecretRef, SecretRef, http_url
 from floodwarden.api.durations import Duration, DurationRange
 from floodwarden.api.resource import ApiModel
 from floodwarden.api.rules import Rule, Rules, validated_by
@@ -22,14 +22,7 @@ from floodwarden.brokers.prometheus.questions import KAFKA_EXPORTER, KMINION, Se
 from floodwarden.brokers.secrets import Secrets
 from floodwarden.core.capabilities import Capability
 
-_URL_ADVICE: Final = (
-    "must be http:// or https:// and a host, without user, query or fragment, such as http://prometheus.monitoring.svc:9090"
-)
-URL = Annotated[
-    str,
-    Field(min_length=8, max_length=261),
-    Rules(Rule(r"self.matches('^https?://[^/?#@\\s]+(/[^?#@\\s]*)?$')", _URL_ADVICE)),
-]
+URL = Annotated[str, Field(min_length=8, max_length=261), http_url("http://prometheus.monitoring.svc:9090")]
 LabelName = Annotated[
     str,
     Field(min_length=1, max_length=128),

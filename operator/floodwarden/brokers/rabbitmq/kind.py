@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from floodwarden.api.blocks import Block, CaSecretRef, CredentialsSecretRef, SecretRef
-from floodwarden.api.rules import Rule, Rules, validated_by
+from floodwarden.api.blocks import Block, CaSecretRef, CredentialsSecretRef, SecretRef, http_url
+from floodwarden.api.rules import Rule, validated_by
 from floodwarden.brokers.kind import Kind
 from floodwarden.brokers.rabbitmq.access import Access
 from floodwarden.brokers.rabbitmq.adapter import RabbitBroker
@@ -16,14 +16,7 @@ from floodwarden.brokers.rabbitmq.settings import RabbitSettings
 from floodwarden.brokers.secrets import Secrets
 from floodwarden.core.capabilities import Capability
 
-_URL_ADVICE: Final = (
-    "must be http:// or https:// and a host, without user, query or fragment, such as https://rabbitmq.shop.svc:15671"
-)
-ManagementURL = Annotated[
-    str,
-    Field(min_length=8, max_length=261),
-    Rules(Rule(r"self.matches('^https?://[^/?#@\\s]+(/[^?#@\\s]*)?$')", _URL_ADVICE)),
-]
+ManagementURL = Annotated[str, Field(min_length=8, max_length=261), http_url("https://rabbitmq.shop.svc:15671")]
 
 
 class RabbitMQ(Block):
