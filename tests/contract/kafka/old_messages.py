@@ -22,7 +22,8 @@ def now() -> int:
 
 def produce_at(kafka: RealKafka, topic: str, times: Sequence[int], partition: int = 0, size: int = 10, **how: Any) -> None:
     """Messages with these times, in milliseconds since 1970, each in a batch of its own unless ``how`` says otherwise."""
-    producer = Producer({"bootstrap.servers": ",".join(kafka.bootstrap), "acks": "all", "linger.ms": 0, **how})
+    # Idempotent: what is sent again because a leader changed meanwhile is there once.
+    producer = Producer({"bootstrap.servers": ",".join(kafka.bootstrap), "enable.idempotence": True, "linger.ms": 0, **how})
     for at in times:
         producer.produce(topic, b"x" * size, partition=partition, timestamp=at)
         if not how:

