@@ -1,4 +1,7 @@
-"""kubectl for tests: apply, read, wait with a deadline. The fixture ``kubectl`` gives one for the cluster under test."""
+"""kubectl for tests: apply, read, wait with a deadline. The fixture ``kubectl`` gives one for the cluster under test.
+
+Objects are read without kubectl's process, see ``api_reader``; ``run`` is for what kubectl itself shows or does.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ import yaml
 
 from floodhack.errors import HackError
 from floodhack.waiting import until
+from tests.support.api_reader import ApiReader, NotRead
+from tests.support.api_reader import Object as Object
 
-Object = dict[str, Any]
 Manifest = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
@@ -26,6 +30,7 @@ class Kubectl:
 
     def __init__(self, program: Path, kubeconfig: Path) -> None:
         self._start = (str(program), f"--kubeconfig={kubeconfig}")
+        self._reader = ApiReader(kubeconfig)
 
     def run(self, *args: str, stdin: str | None = None, within: float = 60.0) -> str:
         """Standard output of ``kubectl args``; KubectlError with what it said where it fails or takes over ``within`` seconds."""
@@ -58,13 +63,14 @@ class Kubectl:
 
     def get(self, kind: str, name: str, *, namespace: str = "default") -> Object:
         """One object; KubectlError where there is none."""
-        found: Object = json.loads(self.run("get", kind, name, "-o", "json", *_in(namespace)))
-        return found
+        try:
+            return self._reader.one(kind, name, namespace)
+        except NotRead as error:
+            raise KubectlError(str(error)) from error
 
     def objects(self, kind: str, *, namespace: str = "default", selector: str = "") -> list[Object]:
         """The objects of a kind in a namespace."""
-        found = json.loads(self.run("get", kind, "-o", "json", f"--selector={selector}", *_in(namespace)))
-        return [dict(item) for item in found["items"]]
+        return self._listed(kind, namespace, label_selector=selector)
 
     def delete(self, kind: str, name: str, *, namespace: str = "default", wait: bool = True) -> None:
         """Delete an object if it is there, and by default wait until it is gone."""
@@ -79,9 +85,15 @@ class Kubectl:
 
     def events(self, kind: str, name: str, *, namespace: str = "default") -> list[Object]:
         """The Events about one object, oldest first. The kind is written in full, as in a manifest."""
-        about = f"--field-selector=involvedObject.kind={kind},involvedObject.name={name}"
-        found = json.loads(self.run("get", "events", about, "-o", "json", *_in(namespace)))["items"]
+        about = f"involvedObject.kind={kind},involvedObject.name={name}"
+        found = self._listed("events", namespace, field_selector=about)
         return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+
+    def _listed(self, kind: str, namespace: str, **selectors: str) -> list[Object]:
+        try:
+            return self._reader.some(kind, namespace, **selectors)
+        except NotRead as error:
+            raise KubectlError(str(error)) from error
 
     def wait_until(
         self, kind: str, name: str, holds: Callable[[Object], bool], *, namespace: str = "default", within: float = 30.0

@@ -188,7 +188,7 @@ class Stall:
 
     def replicas(self, name: str = POLICY, *, kind: str = "deployment") -> int:
         """What the target asks for."""
-        return int(self.kubectl.run("get", kind, name, "-n", self.namespace, "-o", "jsonpath={.spec.replicas}"))
+        return int(self.kubectl.get(kind, name, namespace=self.namespace)["spec"]["replicas"])
 
     def await_replicas(self, wanted: int, *, name: str = POLICY, kind: str = "deployment", within: float = 90.0) -> None:
         """Wait until the target asks for so many."""
