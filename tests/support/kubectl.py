@@ -135,7 +135,7 @@ class Kubectl:
 
 def conditions(found: Object) -> dict[str, Object]:
     """An object's conditions by type."""
-    return {condition["type"]: condition for condition in found.get("status", {}).get("conditions", ())}
+    return {condition["type"]: condition for condition in found.get("status", {}).get("conditions") or ()}
 
 
 def _in(namespace: str | None) -> tuple[str, ...]:

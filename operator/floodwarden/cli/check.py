@@ -18,16 +18,19 @@ import typer
 from rich.console import Console
 
 from floodwarden.api.manifests import LARGEST, documents
+from floodwarden.api.messagebroker import MessageBroker
 from floodwarden.cli.checking.as_json import as_json
-from floodwarden.cli.checking.inputs import InputError, Inputs, Task, read_inputs, tasks
+from floodwarden.cli.checking.inputs import InputError, Inputs, read_inputs, tasks
 from floodwarden.cli.checking.junit import junit
-from floodwarden.cli.checking.report import EXIT, Checked, overall
+from floodwarden.cli.checking.report import EXIT, Checked, Outcome, overall
 from floodwarden.cli.checking.run import Work, ask_all
 from floodwarden.cli.checking.sarif import sarif
 from floodwarden.cli.checking.secrets import SecretMissing, secrets_for
 from floodwarden.cli.checking.table import show
 from floodwarden.cli.files import WRONG, expanded, name_of, understood, wrong
 from floodwarden.cli.telling import telling
+from floodwarden.core.assess import Gap
+from floodwarden.core.reasons import Reason
 from floodwarden.sweep.store import key_of
 
 PIPE_WIDTH: Final = 200  # columns, where nobody says how many there are
@@ -72,8 +75,6 @@ def check(
         _show(checks, output)
     except InputError as error:
         raise wrong(error.what, str(error)) from None
-    except SecretMissing as error:
-        raise wrong("credentials", str(error)) from None
     except typer.Exit:
         raise
     except (OSError, KeyboardInterrupt) as error:  # 1 would say that brokers differ
@@ -93,14 +94,19 @@ def check(
 def _checked(files: Sequence[Path], bootstrap_servers: str | None) -> list[Checked]:
     inputs = _read(expanded(files))
     wanted = tasks(inputs, bootstrap_servers)
-    secrets = [secrets_for(task.broker, inputs.secrets, os.environ, lambda name: Path(name).read_bytes()) for task in wanted]
-    work: list[Work] = [
-        (task.broker, known, [placed.policy.wishes for placed in task.policies])
-        for task, known in zip(wanted, secrets, strict=True)
-    ]
-    with telling(f"asking {'; '.join(map(_named, wanted))}"):
-        outcomes = asyncio.run(ask_all(work))
-    found = {name: outcome for answer in outcomes for name, outcome in answer.items()}
+    work: list[Work] = []
+    found: dict[str, Outcome] = {}
+    for task in wanted:
+        policies = [placed.policy.wishes for placed in task.policies]
+        try:
+            known = secrets_for(task.broker, inputs.secrets, os.environ, lambda name: Path(name).read_bytes())
+        except SecretMissing as error:  # of other MessageBrokers it can be told all the same
+            found.update(dict.fromkeys((wishes.name for wishes in policies), Gap(Reason.SECRET_MISSING, str(error))))
+        else:
+            work.append((task.broker, known, policies))
+    with telling(f"asking {'; '.join(_named(broker) for broker, _, _ in work)}"):
+        for answer in asyncio.run(ask_all(work)):
+            found.update(answer)
     return [
         Checked(
             wishes=placed.policy.wishes,
@@ -118,8 +124,8 @@ def _read(files: Sequence[Path]) -> Inputs:
         return read_inputs([(name_of(file), understood(file, LARGEST, documents)) for file in files])
 
 
-def _named(task: Task) -> str:
-    return f"MessageBroker {key_of(task.broker)} ({', '.join(task.broker.addresses)})"
+def _named(broker: MessageBroker) -> str:
+    return f"MessageBroker {key_of(broker)} ({', '.join(broker.addresses)})"
 
 
 def _show(checks: Sequence[Checked], output: Output) -> None:

@@ -22,6 +22,7 @@ class UnknownReason(StrEnum):
     NO_LEADER = "PartitionWithoutLeader"
     TOPIC_MISSING = "TopicMissing"  # deleted, or never created
     BROKER_NOT_READY = "BrokerNotReady"  # its spec or Secrets cannot be used: nobody was asked
+    BROKER_NOT_CAPABLE = "BrokerNotCapable"  # brokers of this type do not have what is asked for: nobody was asked
     UNSUPPORTED = "BrokerUnsupported"  # the broker is too old to answer, or refuses this request for good
     BROKER_ERROR = "BrokerError"  # an answer with any other error
 

@@ -15,7 +15,9 @@ import structlog
 from floodwarden.api.backlogpolicy import BacklogPolicy
 from floodwarden.api.deliverypolicy import DeliveryPolicy
 from floodwarden.api.messagebroker import MessageBroker
+from floodwarden.core.assess import Gap
 from floodwarden.core.observation import Unknown, UnknownReason
+from floodwarden.core.reasons import Reason
 from floodwarden.sweep import clock
 from floodwarden.sweep.audit_loop import AuditLoop
 from floodwarden.sweep.binding import broker_obstacle
@@ -215,7 +217,7 @@ class Supervisor:
             if key in self._watches and (gap := broker_obstacle(policy, store)) is not None
         ]
         results = await asyncio.gather(
-            *(watch.sweep(watch.query(), Unknown(UnknownReason.BROKER_NOT_READY, gap.message), at) for watch, gap in orphans),
+            *(watch.sweep(watch.query(), _not_asked(gap), at) for watch, gap in orphans),
             return_exceptions=True,
         )
         for (watch, _), result in zip(orphans, results, strict=True):
@@ -233,3 +235,9 @@ class Supervisor:
         for one in [one for one in refused.values() if one not in self._told]:
             if await tell_refused(one, self._services):
                 self._told.add(one)
+
+
+def _not_asked(gap: Gap) -> Unknown:
+    """What is known of a lag that nobody was asked for."""
+    refused = gap.reason is Reason.BROKER_NOT_CAPABLE
+    return Unknown(UnknownReason.BROKER_NOT_CAPABLE if refused else UnknownReason.BROKER_NOT_READY, gap.message)

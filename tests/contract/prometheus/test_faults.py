@@ -22,10 +22,6 @@ def known(found: Seen) -> bool:
     return isinstance(found, Reading)
 
 
-def failed(found: Seen) -> bool:
-    return isinstance(found, BrokerError)
-
-
 async def test_who_shows_the_password_is_served(server: RealPrometheus, connect: Connect) -> None:
     """And who shows another or none is told, without the password."""
     with exporting(Exporter()) as target:
@@ -73,8 +69,10 @@ async def test_queries_that_are_wrong(server: RealPrometheus, connect: Connect, 
     with exporting(Exporter()) as target:
         server.start(target)
         position = 'label_replace(kafka_consumergroup_current_offset, "group", "$1", "consumergroup", "(.*)")'
-        error = await awaited(connect(exporter="Custom", queries={"end": end, "committed": position}), failed)
-        assert says in str(error)
+        adapter = connect(exporter="Custom", queries={"end": end, "committed": position})
+        error = await awaited(adapter, lambda now: isinstance(now, BrokerError) and says in str(now))
+        assert isinstance(error, BrokerError)
+        assert error.reason is UnknownReason.BROKER_ERROR
 
 
 async def test_more_samples_than_it_may_load(server: RealPrometheus, connect: Connect) -> None:

@@ -119,6 +119,7 @@ def test_what_brokers_of_the_type_do_not_have(shop: QueueShop) -> None:
     shop.idle(1)
     shop.policy(subscription={"group": "billing"})
     assert "name queues in spec.subscription" in shop.await_condition("Ready", "False", "BrokerNotCapable")
+    shop.await_condition("WithinLag", "Unknown", "BrokerNotCapable")
     status = shop.await_status(lambda s: s.get("capabilities"), "capabilities", name=BROKER, kind="fwmb")
     assert status["capabilities"] == ["DeadLetters", "DeliveryLimit", "DeliverySettings", "Prefetch", "Queues"]
     assert status["version"].startswith("3.")

@@ -249,15 +249,20 @@ def test_hostile_file_names_are_escaped(tmp_path: Path) -> None:
     assert "\x1b" not in result.stderr
 
 
-def test_credentials_that_are_nowhere_are_asked_for(file: Path) -> None:
-    """With the variables that would do."""
-    file.write_text(f"{GUARDED}---\n{POLICY}")
-    result = check("-f", file)
+def test_credentials_that_are_nowhere_are_asked_for(broker: Memory, file: Path) -> None:
+    """With the variables that would do; what other MessageBrokers have is told all the same."""
+    other = BROKER.replace("name: main", "name: other") + "---\n" + POLICY.replace("name: orders", "name: others")
+    file.write_text(f"{GUARDED}---\n{POLICY}---\n{other.replace('{name: main}', '{name: other}')}")
+    result = check("-f", file, "-o", "json")
     assert result.exit_code == 2
-    assert result.stderr == (
-        "floodwarden: credentials: Secret shop/kafka-credentials, which MessageBroker shop/main names, is not in the files: "
-        "add it to them, or set FLOODWARDEN_USERNAME and FLOODWARDEN_PASSWORD in the environment\n"
-    )
+    told = {one["name"]: one for one in json.loads(result.stdout)["policies"]}
+    assert told["shop/others"]["result"] == "Compliant"
+    assert broker.surveys == 1
+    assert told["shop/orders"]["result"] == "Unknown"
+    assert (
+        "Secret shop/kafka-credentials, which MessageBroker shop/main names, is not in the files: "
+        "add it to them, or set FLOODWARDEN_USERNAME and FLOODWARDEN_PASSWORD in the environment"
+    ) in result.stdout
 
 
 def test_a_folder_is_the_manifests_in_it(broker: Memory, tmp_path: Path) -> None:
