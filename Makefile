@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := hack/requirements
 BROKER ?= kafka
+# Some images set it. Each start of Python would compile all that it imports: for `floodwarden` 4 CPU seconds instead of 2.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'

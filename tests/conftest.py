@@ -22,13 +22,14 @@ from tests.support.kubectl import Kubectl
 
 ALONE = (
     "tests/unit/",
+    "tests/contract/kafka/",
     "tests/contract/prometheus/",
-    "tests/contract/rabbitmq/",
     "tests/contract/rocketmq/",
     "tests/e2e/test_loss_rocketmq.py",
 )
-# Some that would as well run elsewhere are here so that all workers have about as much to do.
+# Some that would as well run elsewhere are here so that all three workers have about as much to do.
 INSTALLED = (
+    "tests/contract/rabbitmq/",
     "tests/e2e/",
     "tests/integration/queues/",
     "tests/integration/rocketmq/",
@@ -42,11 +43,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 class ByNeed(LoadScopeScheduling):  # type: ignore[misc]
-    """Shares the tests out between four workers: two have a cluster each, one to install into; two need none."""
+    """Shares the tests out between three workers: one has the cluster, one a cluster to install into, one all that need none."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/contract/kafka/"):
-            return "Kafka's adapter"
         if nodeid.startswith(ALONE):
             return "without a cluster"
         return "installed" if nodeid.startswith(INSTALLED) else "with the cluster"

@@ -70,7 +70,8 @@ class ApiReader:
 
     def _named(self, name: str) -> Any:
         known = [one for one in self._client.resources.search() if not isinstance(one, dynamic.resource.ResourceList)]
-        return next((one for one in known if name in (one.name, one.singular_name, *(one.short_names or ()))), None)
+        names = ((one, (one.name, one.singular_name, one.kind.lower(), *(one.short_names or ()))) for one in known)
+        return next((one for one, called in names if name.lower() in called), None)
 
     def _forget(self) -> None:
         self._kinds.clear()

@@ -69,8 +69,8 @@ class Kubectl:
             raise KubectlError(str(error)) from error
 
     def objects(self, kind: str, *, namespace: str = "default", selector: str = "") -> list[Object]:
-        """The objects of a kind in a namespace."""
-        return self._listed(kind, namespace, label_selector=selector)
+        """The objects of a kind, or of several with commas between, in a namespace."""
+        return [one for each in kind.split(",") for one in self._listed(each, namespace, label_selector=selector)]
 
     def delete(self, kind: str, name: str, *, namespace: str = "default", wait: bool = True) -> None:
         """Delete an object if it is there, and by default wait until it is gone."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from floodhack.errors import HackError
 from floodhack.instance import Instance
@@ -124,6 +125,10 @@ class RabbitMQ:
 
     def tool(self, name: str, args: list[str]) -> int:
         """Run one of RabbitMQ's own command-line tools, pointed at a node that runs; its exit status."""
+        return self.run(name, args, check=False).returncode
+
+    def run(self, name: str, args: list[str], **how: Any) -> subprocess.CompletedProcess[Any]:
+        """The same as ``subprocess.run`` does it, which gets ``how``."""
         self._must_exist()
         installed = programs()
         node = next(iter(self._alive()), NODES[0])
@@ -136,7 +141,7 @@ class RabbitMQ:
             # Else the tool starts a port mapper, which nobody would find again.
             self._start_epmd()
         environment = {**os.environ, **self.set.environment(node, installed)}
-        return subprocess.run(command, env=environment, check=False).returncode
+        return subprocess.run(command, env=environment, **how)
 
     def _start(self, node: int) -> bool:
         daemon = self.set.daemon(node)

@@ -21,6 +21,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from floodhack.beside import beside
 from floodhack.instance import CHECKOUT, Instance
+from floodhack.rabbitmq import RabbitMQ
 from floodhack.rabbitmq_settings import NODES, RabbitSet
 from floodwarden.brokers.rabbitmq import Access
 
@@ -136,7 +137,7 @@ class RealRabbit:
 
     def tool(self, name: str, *args: str) -> str:
         """What one of RabbitMQ's own tools prints."""
-        return self.brokers("tool", "rabbitmq", name, *args)
+        return str(RabbitMQ(self.set.instance).run(name, list(args), check=True, stdout=subprocess.PIPE, text=True).stdout)
 
     def brokers(self, *args: str) -> str:
         """Run hack/brokers; what it prints on standard output."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from floodwarden.brokers.base import BrokerError
 from floodwarden.brokers.rabbitmq import RabbitBroker
 from floodwarden.core.observation import Offsets, Snapshot, Unknown, UnknownReason
 from tests.contract.cluster.eventually import eventually
@@ -21,6 +25,20 @@ def whole(rabbit: RealRabbit) -> Iterator[None]:
     """All nodes run again after the test."""
     yield
     rabbit.brokers("start", "rabbitmq", str(LOST))
+
+
+@contextmanager
+def hanging(rabbit: RealRabbit, *nodes: int) -> Iterator[None]:
+    """Nodes that take connections and do nothing, as behind a network that is cut."""
+    pids = [pid for node in nodes if (pid := rabbit.set.daemon(node).pid()) is not None]
+    assert len(pids) == len(nodes)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.usefixtures("whole")
@@ -116,3 +134,33 @@ async def test_the_node_of_a_consumer_is_killed(rabbit: RealRabbit, broker: Rabb
         return not snapshot.unreachable and isinstance(found, Offsets)
 
     await eventually(look, whole_again, within=60)
+
+
+async def test_a_minority_stands_still(rabbit: RealRabbit, broker: RabbitBroker) -> None:
+    """Two of three nodes hang and the third pauses: what waits is not known, is never taken for nothing, and is known again."""
+    queue = rabbit.queue("quorum", node=0)
+    rabbit.publish(queue, 500)
+
+    async def look() -> Snapshot | BrokerError:
+        try:
+            return await broker.observe([watching(queue)])
+        except BrokerError as error:
+            return error
+
+    def known(seen: Snapshot | BrokerError) -> bool:
+        if isinstance(seen, BrokerError):
+            assert seen.reason in (UnknownReason.BROKER_UNREACHABLE, UnknownReason.TIMEOUT, UnknownReason.BROKER_ERROR), seen
+            return False
+        assert lag_of(seen, queue) in (500, None)
+        return lag_of(seen, queue) == 500 and not seen.unreachable
+
+    await eventually(look, known, within=TOLD)
+    with hanging(rabbit, 0, 1):
+        await eventually(look, lambda seen: not known(seen), within=TOLD)
+
+        async def runs() -> str:
+            return rabbit.tool("rabbitmqctl", "--node", str(LOST), "eval", "rabbit:is_running().")
+
+        await eventually(runs, lambda said: "false" in said, within=60)
+        assert not known(await look())
+    await eventually(look, known, within=120)
