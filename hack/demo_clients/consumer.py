@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from .downstream import Downstream
 from .settings import Settings, Stop, log
+from .work import Work
 
 COMMIT_SECONDS = 0.5
 REPORT_SECONDS = 10.0
@@ -58,7 +59,7 @@ class Worker:
         self.downstream = Downstream(settings.downstream) if settings.downstream else None
         self.processed = 0
         self.uncommitted = 0
-        self.free_at = 0.0
+        self.work = Work(settings.capacity)
 
     def run(self) -> int:
         """Consume until asked to stop; how many messages were processed."""
@@ -92,9 +93,7 @@ class Worker:
             return
         if message.partition() == self.settings.poisoned:
             return  # cannot be processed, so it is never committed, and neither is what comes after it
-        # The work: a slot of 1/capacity seconds for each message. What is idle meanwhile is not saved up.
-        self.free_at = max(self.free_at, time.monotonic()) + 1.0 / self.settings.capacity
-        time.sleep(max(0.0, self.free_at - time.monotonic()))  # stands for the work
+        self.work.do()
         if self.downstream is not None:
             self.downstream.call()
         self.processed += 1

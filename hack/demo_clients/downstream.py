@@ -6,11 +6,9 @@ One byte there, one byte back, on one connection that is made again when it brok
 from __future__ import annotations
 
 import socket
-import time
 
 from .settings import log
-
-RETRY_SECONDS = 1.0
+from .work import back_off
 
 
 class Downstream:
@@ -24,7 +22,7 @@ class Downstream:
     def call(self) -> None:
         """Return once the service has answered, however long that takes."""
         while not self._answered():
-            time.sleep(RETRY_SECONDS)  # as a client backs off that is refused
+            back_off()
 
     def _answered(self) -> bool:
         try:

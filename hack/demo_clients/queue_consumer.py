@@ -14,6 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from .settings import Settings, Stop, log
+from .work import Work, back_off
 
 # As many as are under way to one consumer: with more, those that start later find nothing left to do; with fewer, a busy broker
 # is waited for.
@@ -22,7 +23,6 @@ PREFETCH = 20
 BATCH = 5
 LOOK_SECONDS = 0.2
 REPORT_SECONDS = 10.0
-RETRY_SECONDS = 1.0
 
 
 class QueueWorker:
@@ -34,7 +34,7 @@ class QueueWorker:
         self.queue = os.environ.get("QUEUE", "orders")
         self.nodes = [pika.URLParameters(url) for url in os.environ["RABBITMQ_URLS"].split()]
         self.processed = 0
-        self.free_at = 0.0
+        self.work = Work(settings.capacity)
 
     def run(self) -> int:
         """Consume until asked to stop, over whichever node answers; how many messages were processed."""
@@ -43,7 +43,7 @@ class QueueWorker:
                 self._consume()
             except (AMQPError, OSError) as error:
                 log(f"lost the broker ({type(error).__name__}), connecting anew")
-                time.sleep(RETRY_SECONDS)  # the pace of retries
+                back_off()
         log(f"left {self.queue} after {self.processed} messages")
         return self.processed
 
@@ -63,7 +63,7 @@ class QueueWorker:
         done: list[int] = []
         for delivery, _, _ in channel.consume(self.queue, inactivity_timeout=LOOK_SECONDS):
             if delivery is not None and not self.stop.asked:
-                self._work()
+                self.work.do()
                 done.append(delivery.delivery_tag)
                 self.processed += 1
             if done and (delivery is None or len(done) >= BATCH or self.stop.asked):
@@ -75,11 +75,6 @@ class QueueWorker:
             if time.monotonic() >= next_report:
                 next_report = time.monotonic() + REPORT_SECONDS
                 log(f"processed {self.processed}")
-
-    def _work(self) -> None:
-        """A slot of 1/capacity seconds for each message. What is idle meanwhile is not saved up."""
-        self.free_at = max(self.free_at, time.monotonic()) + 1.0 / self.settings.capacity
-        time.sleep(max(0.0, self.free_at - time.monotonic()))  # stands for the work
 
 
 if __name__ == "__main__":

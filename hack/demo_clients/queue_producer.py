@@ -20,9 +20,9 @@ from pika.spec import Basic, BasicProperties
 from .outgoing import Outgoing
 from .pace import TICK_SECONDS, Pace
 from .settings import Settings, Stop, log
+from .work import back_off
 
 REPORT_SECONDS = 5.0
-RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 15.0
 # With more than this unconfirmed, the broker is slower than we are.
 MOST_UNDER_WAY = 2000
@@ -50,7 +50,7 @@ class QueueProducer:
             connection.ioloop.close()
             if self._done():
                 break
-            time.sleep(RETRY_SECONDS)  # the pace of retries
+            back_off()
         log(f"{self.outgoing.line(self.pace.rate)}  unknown {self.outgoing.pending}")
         return self.outgoing
 

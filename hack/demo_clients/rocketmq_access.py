@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -16,8 +15,7 @@ from rocketmq.v5.client import ClientConfiguration, Credentials
 from rocketmq.v5.log import logger
 
 from .settings import Stop, log
-
-RETRY_SECONDS = 1.0
+from .work import back_off
 
 
 class Starts(Protocol):
@@ -46,7 +44,7 @@ def started(make: Callable[[], AnyClient], stop: Stop) -> AnyClient | None:
             client.startup()
         except Exception as error:
             log(f"cannot connect ({type(error).__name__}: {error}), trying again")
-            time.sleep(RETRY_SECONDS)  # the pace of retries
+            back_off()
         else:
             return client
     return None

@@ -13,8 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from rocketmq.v5.consumer import SimpleConsumer
 from rocketmq.v5.model import FilterExpression, Message
 
-from .rocketmq_access import RETRY_SECONDS, access, started
+from .rocketmq_access import access, started
 from .settings import Settings, Stop, log
+from .work import Work, back_off
 
 BATCH = 10
 # What was taken and is not acknowledged within this many seconds comes again.
@@ -35,7 +36,7 @@ class GroupConsumer:
         self.settings = settings
         self.stop = stop
         self.processed = 0
-        self.free_at = 0.0
+        self.work = Work(settings.capacity)
         self.next_report = time.monotonic() + REPORT_SECONDS
 
     def run(self) -> int:
@@ -59,7 +60,7 @@ class GroupConsumer:
             messages = coming.result()
             coming = None if self.stop.asked else threads.submit(self._take, consumer)
             for message in messages:
-                self._work()
+                self.work.do()
                 threads.submit(self._acknowledge, consumer, message)
                 self.processed += 1
             if time.monotonic() >= self.next_report:
@@ -71,7 +72,7 @@ class GroupConsumer:
             return list(consumer.receive(BATCH, INVISIBLE_SECONDS))
         except Exception as error:
             log(f"cannot read: {error}")
-            time.sleep(RETRY_SECONDS)  # the pace of retries
+            back_off()
             return []
 
     def _acknowledge(self, consumer: SimpleConsumer, message: Message) -> None:
@@ -79,11 +80,6 @@ class GroupConsumer:
             consumer.ack(message)
         except Exception as error:
             log(f"not acknowledged, it will come again: {error}")
-
-    def _work(self) -> None:
-        """A slot of 1/capacity seconds for each message. What is idle meanwhile is not saved up."""
-        self.free_at = max(self.free_at, time.monotonic()) + 1.0 / self.settings.capacity
-        time.sleep(max(0.0, self.free_at - time.monotonic()))  # stands for the work
 
 
 if __name__ == "__main__":
