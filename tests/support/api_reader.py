@@ -17,8 +17,8 @@ Object = dict[str, Any]
 SECONDS = 60.0
 
 
-class NotRead(Exception):
-    """The API server refused, does not know the kind, or did not answer; the text says which."""
+class KubectlError(AssertionError):
+    """kubectl ended with an error, or what it is spared could not be read; the text is what was said."""
 
 
 class ApiReader:
@@ -29,7 +29,7 @@ class ApiReader:
         self._kinds: dict[str, Any] = {}
 
     def one(self, kind: str, name: str, namespace: str) -> Object:
-        """One object; NotRead where there is none."""
+        """One object; KubectlError where there is none."""
         return self._read(kind, name=name, namespace=namespace)
 
     def some(self, kind: str, namespace: str, **selectors: str) -> list[Object]:
@@ -52,9 +52,9 @@ class ApiReader:
                 self._forget()  # its definition was made anew meanwhile, in another version
                 found = self._kind(kind).get(**asked, _request_timeout=SECONDS).to_dict()
         except DynamicApiError as error:
-            raise NotRead(_message(error)) from error
+            raise KubectlError(_message(error)) from error
         except HTTPError as error:
-            raise NotRead(str(error)) from error
+            raise KubectlError(str(error)) from error
         return found
 
     def _kind(self, name: str) -> Any:
@@ -64,7 +64,7 @@ class ApiReader:
                 self._forget()  # it may have been defined a moment ago
                 found = self._named(name)
             if found is None:
-                raise NotRead(f'the server does not have a resource type "{name}"')
+                raise KubectlError(f'the server does not have a resource type "{name}"')
             self._kinds[name] = found
         return self._kinds[name]
 

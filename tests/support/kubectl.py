@@ -15,14 +15,11 @@ import yaml
 
 from floodhack.errors import HackError
 from floodhack.waiting import until
-from tests.support.api_reader import ApiReader, NotRead
+from tests.support.api_reader import ApiReader
+from tests.support.api_reader import KubectlError as KubectlError
 from tests.support.api_reader import Object as Object
 
 Manifest = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
-
-
-class KubectlError(AssertionError):
-    """kubectl ended with an error; the text is what it said."""
 
 
 class Kubectl:
@@ -63,14 +60,11 @@ class Kubectl:
 
     def get(self, kind: str, name: str, *, namespace: str = "default") -> Object:
         """One object; KubectlError where there is none."""
-        try:
-            return self._reader.one(kind, name, namespace)
-        except NotRead as error:
-            raise KubectlError(str(error)) from error
+        return self._reader.one(kind, name, namespace)
 
     def objects(self, kind: str, *, namespace: str = "default", selector: str = "") -> list[Object]:
         """The objects of a kind, or of several with commas between, in a namespace."""
-        return [one for each in kind.split(",") for one in self._listed(each, namespace, label_selector=selector)]
+        return [one for each in kind.split(",") for one in self._reader.some(each, namespace, label_selector=selector)]
 
     def delete(self, kind: str, name: str, *, namespace: str = "default", wait: bool = True) -> None:
         """Delete an object if it is there, and by default wait until it is gone."""
@@ -86,14 +80,8 @@ class Kubectl:
     def events(self, kind: str, name: str, *, namespace: str = "default") -> list[Object]:
         """The Events about one object, oldest first. The kind is written in full, as in a manifest."""
         about = f"involvedObject.kind={kind},involvedObject.name={name}"
-        found = self._listed("events", namespace, field_selector=about)
+        found = self._reader.some("events", namespace, field_selector=about)
         return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-
-    def _listed(self, kind: str, namespace: str, **selectors: str) -> list[Object]:
-        try:
-            return self._reader.some(kind, namespace, **selectors)
-        except NotRead as error:
-            raise KubectlError(str(error)) from error
 
     def wait_until(
         self, kind: str, name: str, holds: Callable[[Object], bool], *, namespace: str = "default", within: float = 30.0

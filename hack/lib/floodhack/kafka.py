@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 from floodhack import class_archive
 from floodhack.errors import HackError
@@ -114,9 +115,13 @@ class Kafka:
 
     def tool(self, name: str, args: list[str]) -> int:
         """Run one of Kafka's own command-line tools; its exit status."""
+        return self.run(name, args, check=False).returncode
+
+    def run(self, name: str, args: list[str], **how: Any) -> subprocess.CompletedProcess[Any]:
+        """The same as ``subprocess.run`` does it, which gets ``how``."""
         self._must_exist()
         command = tool(self.version, name, ",".join(self.set.bootstrap("PLAINTEXT")), args)
-        return class_archive.run(jars(self.version), command, check=False).returncode
+        return class_archive.run(jars(self.version), command, **how)
 
     def _format(self) -> None:
         """Give every node without data its storage, with the SCRAM users in it."""

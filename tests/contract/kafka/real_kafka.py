@@ -14,10 +14,9 @@ from uuid import uuid4
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
-from floodhack import class_archive
 from floodhack.errors import HackError
 from floodhack.instance import CHECKOUT, Instance
-from floodhack.kafka_jars import jars, tool
+from floodhack.kafka import Kafka
 from floodhack.kafka_settings import KafkaSet
 from floodhack.waiting import until
 from floodwarden.brokers.kafka import Security
@@ -116,8 +115,8 @@ class RealKafka:
 
     def tool(self, name: str, *args: str) -> str:
         """What one of Kafka's own tools prints."""
-        command = tool(self.set.version, name, ",".join(self.bootstrap), list(args))
-        return str(class_archive.run(jars(self.set.version), command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        brokers = Kafka(self.set.instance, self.set.version)
+        return str(brokers.run(name, list(args), check=True, stdout=subprocess.PIPE, text=True).stdout)
 
     def brokers(self, *args: str) -> str:
         """Run hack/brokers; what it prints on standard output."""
