@@ -104,9 +104,10 @@ def _checked(files: Sequence[Path], bootstrap_servers: str | None) -> list[Check
             found.update(dict.fromkeys((wishes.name for wishes in policies), Gap(Reason.SECRET_MISSING, str(error))))
         else:
             work.append((task.broker, known, policies))
-    with telling(f"asking {'; '.join(_named(broker) for broker, _, _ in work)}"):
-        for answer in asyncio.run(ask_all(work)):
-            found.update(answer)
+    if work:
+        with telling(f"asking {'; '.join(_named(broker) for broker, _, _ in work)}"):
+            for answer in asyncio.run(ask_all(work)):
+                found.update(answer)
     return [
         Checked(
             wishes=placed.policy.wishes,
